@@ -1,0 +1,78 @@
+# kazoohook: the commands of development. `make` alone lists them.
+
+GO      ?= go
+BUILD   := $(CURDIR)/build
+TOOLS   := $(BUILD)/tools
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
+
+# Static, without paths of this machine in it, and the same bytes every time.
+BUILD_FLAGS := -trimpath -buildvcs=false -ldflags '-s -w -buildid= -X main.stamped=$(VERSION)'
+
+# How long each fuzz target runs.
+FUZZTIME ?= 10s
+
+.DEFAULT_GOAL := help
+.PHONY: help test cover vet lint staticcheck vulnerabilities licences tidy generate build demo bench fuzz sbom clean
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+test: ## run all tests, with the race detector
+	$(GO) test -race ./...
+
+cover: ## run all tests and report the coverage of statements
+	@mkdir -p $(BUILD)
+	$(GO) test -coverprofile=$(BUILD)/cover.out -coverpkg=./... ./...
+	$(GO) tool cover -func=$(BUILD)/cover.out | tail -1
+
+vet: ## run go vet
+	$(GO) vet ./...
+
+lint: $(TOOLS)/installed ## run the linters of .golangci.yml
+	$(TOOLS)/golangci-lint run ./...
+
+staticcheck: $(TOOLS)/installed ## run staticcheck by itself
+	$(TOOLS)/staticcheck ./...
+
+vulnerabilities: $(TOOLS)/installed ## look for known vulnerabilities in what is called
+	$(TOOLS)/govulncheck ./...
+
+licences: ## list the licences of what is built in; fails unless all are permissive
+	$(GO) run -C tools ./licences
+
+tidy: ## check that go.mod and go.sum hold what is needed and no more
+	$(GO) mod tidy -diff
+	$(GO) -C tools mod tidy -diff
+
+generate: ## write the generated parts of code and documentation anew
+	$(GO) generate ./...
+
+build: ## build a static binary, build/kazoohook
+	CGO_ENABLED=0 $(GO) build $(BUILD_FLAGS) -o $(BUILD)/kazoohook ./cmd/kazoohook
+
+demo: ## run a receiver and a fake Kazoo together
+	$(GO) run ./cmd/kazoohook demo
+
+bench: ## run the benchmarks
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+fuzz: ## run each fuzz target for FUZZTIME (10s)
+	@set -e; for file in $$(grep -rl --include='*_test.go' '^func Fuzz' . | sort); do \
+		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' $$file); do \
+			echo "== $$target in $$(dirname $$file)"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) ./$$(dirname $$file); \
+		done; \
+	done
+
+sbom: $(TOOLS)/installed ## write build/sbom.json (CycloneDX) of the program
+	@mkdir -p $(BUILD)
+	$(TOOLS)/cyclonedx-gomod app -json -licenses -main ./cmd/kazoohook -output $(BUILD)/sbom.json .
+
+clean: ## remove what was built
+	rm -rf $(BUILD)
+
+# The tools have a module of their own, so that go.mod holds only what the program
+# needs.
+$(TOOLS)/installed: tools/go.mod tools/go.sum
+	cd tools && GOBIN=$(TOOLS) $(GO) install tool
+	@touch $@

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/alecthomas/kong"
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+var update = flag.Bool("update", false, "rewrite the expected output in testdata/script")
+
+// TestMain lets scripts run the program as a process: the test binary runs
+// itself again under the name kazoohook.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"kazoohook": main})
+}
+
+// TestScripts runs testdata/script. In a script,
+//
+//	exec kazoohook ...     runs the program and expects success (! exec: failure)
+//	code 2 kazoohook ...   runs it and expects that exit code
+//	clean SECRET           fails if the last output holds SECRET
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		UpdateScripts:       *update,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"code":  scriptCode,
+			"clean": scriptClean,
+		},
+	})
+}
+
+func scriptCode(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: code N program [args...]")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+func scriptClean(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: clean SECRET")
+	}
+	for _, stream := range []string{"stdout", "stderr"} {
+		if strings.Contains(ts.ReadFile(stream), args[0]) {
+			ts.Fatalf("%s holds %s", stream, args[0])
+		}
+	}
+}
+
+// program runs the program in this process.
+func program(t *testing.T, environ []string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	var out, diagnostics bytes.Buffer
+	err := run(t.Context(), args, environ, strings.NewReader(""), &out, &diagnostics)
+	return out.String(), diagnostics.String(), exitCode(err)
+}
+
+// TestHelpOfEveryCommand proves that -h works everywhere and needs nothing.
+func TestHelpOfEveryCommand(t *testing.T) {
+	t.Parallel()
+	parser, err := kong.New(newCommands(), kong.Name("kazoohook"), kong.Vars{"version": "x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range parser.Model.Leaves(false) {
+		args := append(strings.Fields(command.Path()), "-h")
+		stdout, stderr, code := program(t, nil, args...)
+		if code != 0 || stderr != "" || !strings.HasPrefix(stdout, "Usage: kazoohook "+command.Path()) {
+			t.Errorf("%v: code %d, %q %q", args, code, stdout, stderr)
+		}
+		if command.Help == "" {
+			t.Errorf("%s has no help", command.Path())
+		}
+	}
+}
+
+// TestExitCodes maps errors to codes and to what a person sees.
+func TestExitCodes(t *testing.T) {
+	t.Parallel()
+	cause := errors.New("no room")
+	for name, c := range map[string]struct {
+		err    error
+		code   int
+		stderr string
+	}{
+		"none":    {nil, 0, ""},
+		"failure": {cause, 1, "kazoohook: no room\n"},
+		"pending": {exit(codePending, nil), 3, ""},
+		"usage":   {exit(codeUsage, cause), 2, "kazoohook: no room\n"},
+	} {
+		var stderr bytes.Buffer
+		report(&stderr, c.err)
+		if got := exitCode(c.err); got != c.code || stderr.String() != c.stderr {
+			t.Errorf("%s: code %d, %q", name, got, stderr.String())
+		}
+	}
+	if err := exit(codeUsage, cause); !errors.Is(err, cause) || err.Error() != "no room" || exit(3, nil).Error() != "exit code 3" {
+		t.Error("exit hides its cause")
+	}
+}
+
+// errWriter is a standard output that is gone.
+type errWriter struct{}
+
+func (errWriter) Write([]byte) (int, error) { return 0, os.ErrClosed }
+
+// TestOutputGone proves that a result that couldn't be written is a failure.
+func TestOutputGone(t *testing.T) {
+	t.Parallel()
+	environ := []string{
+		"KAZOO_API_URL=http://kazoo:8000", "KAZOO_USERNAME=a", "KAZOO_PASSWORD=b", "KAZOO_ACCOUNT_NAME=c", "PUBLIC_URL=http://hooks.example.com",
+	}
+	for _, args := range [][]string{{"config"}, {"config", "--format", "json"}, {"version"}} {
+		err := run(context.Background(), args, environ, strings.NewReader(""), errWriter{}, &bytes.Buffer{})
+		if exitCode(err) != codeFailed {
+			t.Errorf("%v: %v", args, err)
+		}
+	}
+}

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"kazoohook/internal/crossbar"
+)
+
+// doctorCmd looks at everything that has to be right for Kazoo's events to
+// arrive. It changes nothing.
+type doctorCmd struct {
+	Format  string        `enum:"text,json" default:"text" help:"text: one line for each check; or json."`
+	Timeout time.Duration `default:"10s" help:"Time that a check may take; all of them together take less than a minute."`
+	settings
+}
+
+// doctorLimit bounds all checks together.
+const doctorLimit = 55 * time.Second
+
+// Run makes the checks and fails if one of them does. Wrong settings are
+// findings like any other, unlike in every other command.
+func (c *doctorCmd) Run(ctx context.Context, e *env) error {
+	if c.Timeout <= 0 {
+		return exit(codeUsage, fmt.Errorf("--timeout %s is too short; use e.g. 10s", c.Timeout))
+	}
+	limited, cancel := context.WithTimeout(ctx, doctorLimit)
+	defer cancel()
+	d := newDoctor(e.loadPartly(c.settings), c.Timeout)
+	defer d.close()
+	p := doctorPrinter{w: e.stdout, json: c.Format == "json", clean: d.redactor}
+	if err := errors.Join(d.run(limited, p.print), p.end()); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if p.failed > 0 {
+		return fmt.Errorf("%s found", counted(p.failed, "failure"))
+	}
+	return nil
+}
+
+// doctor makes the checks. The fields below the blank line are what checks
+// found out for those that need them.
+type doctor struct {
+	partly
+	redactor redactor
+	timeout  time.Duration
+	secret   hookSecretState
+
+	api         *crossbar.Client
+	running     bool // a service answered
+	offered     []crossbar.OfferedHook
+	account     crossbar.Account // where hooks are registered
+	clockOffset time.Duration
+	hooks       []crossbar.HookSummary // ours
+}
+
+func newDoctor(p partly, timeout time.Duration) *doctor {
+	d := &doctor{partly: p, timeout: timeout}
+	if d.cfg != nil {
+		d.secret = readHookSecret(d.cfg, timeout)
+		d.redactor = newRedactor(d.cfg, d.secret.value)
+	}
+	return d
+}
+
+func (d *doctor) close() {
+	if d.api != nil {
+		d.api.Close()
+	}
+}
+
+// checks lists all of them in the order in which they are printed.
+func (d *doctor) checks() []check {
+	long := 2 * d.timeout // many requests, and KAZOO_API_RATE slows them
+	return []check{
+		{name: "settings", run: d.checkSettings},
+		{name: "data_dir", needs: vars("DATA_DIR"), run: d.checkDataDir},
+		{name: "disk", needs: vars("DATA_DIR"), run: d.checkDisk},
+		{name: "journal", needs: vars("DATA_DIR"), after: []string{"service"}, run: d.checkJournal},
+		{name: "service", needs: vars("LISTEN_ADDR"), run: d.checkService},
+		{name: "dns", needs: vars("PUBLIC_URL"), run: d.checkDNS},
+		{name: "tls", needs: vars("PUBLIC_URL", "KAZOO_CA_FILE").and("dns"), run: d.checkTLS},
+		{name: "public_url", needs: vars("PUBLIC_URL").and("dns"), after: []string{"service"}, run: d.checkPublicURL},
+		{name: "api", needs: vars("KAZOO_API_URL", "KAZOO_CA_FILE", "KAZOO_API_RATE"), run: d.checkAPI},
+		{name: "clock", needs: vars().and("api"), run: d.checkClock},
+		{name: "login", needs: vars(loginVariable).and("api"), run: d.checkLogin},
+		{name: "account", needs: vars("KAZOO_ACCOUNT_ID").and("login"), run: d.checkAccount},
+		{name: "offered", needs: vars("HOOKS").and("api"), run: d.checkOffered},
+		{
+			name: "registered", limit: long, run: d.checkRegistered,
+			needs: vars("HOOKS", "PUBLIC_URL", "HOOK_SECRET", "HOOK_NAME", "HOOK_RETRIES", "INCLUDE_SUBACCOUNTS", "DATA_DIR").and("account"),
+		},
+		{name: "enabled", needs: vars("HOOK_NAME").and("account"), run: d.checkEnabled},
+		{name: "attempts", limit: long, needs: vars().and("enabled"), after: []string{"clock"}, run: d.checkAttempts},
+		// Of least worth and most requests: the others go first.
+		{name: "samples", limit: long, needs: vars().and("api"), after: []string{"registered", "attempts"}, run: d.checkSamples},
+	}
+}
+
+// doctorPrinter prints findings as they come, or all of them as JSON at the end.
+type doctorPrinter struct {
+	w      io.Writer
+	json   bool
+	clean  redactor
+	failed int
+	list   []finding
+}
+
+func (p *doctorPrinter) print(f finding) error {
+	f.Found, f.Advice = p.clean.line(f.Found), p.clean.line(f.Advice)
+	if f.Status == statusFail {
+		p.failed++
+	}
+	if p.json {
+		p.list = append(p.list, f)
+		return nil
+	}
+	advice := ""
+	if f.Advice != "" {
+		advice = " -> " + f.Advice
+	}
+	_, err := fmt.Fprintf(p.w, "%-4s  %-10s  %s%s\n", f.Status, f.Check, f.Found, advice)
+	return err
+}
+
+func (p *doctorPrinter) end() error {
+	if !p.json {
+		return nil
+	}
+	enc := json.NewEncoder(p.w)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(p.list)
+}

@@ -1,0 +1,214 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/md5" //nolint:gosec // Kazoo's credentials
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"kazoohook/config"
+	"kazoohook/handlers"
+	"kazoohook/internal/crossbar/crossbartest"
+)
+
+// marked is in every secret of a patient and must not be in what doctor prints.
+const marked = "MARKED"
+
+// patient is a deployment for doctor to look at, with nothing wrong: a fake
+// Kazoo, a service that answers, registered hooks.
+type patient struct {
+	*crossbartest.Kazoo
+	env     map[string]string
+	checks  []handlers.Check // what the service says of itself
+	timeout time.Duration    // of a check
+}
+
+func newPatient(t *testing.T, o crossbartest.Options) *patient {
+	t.Helper()
+	o.Password, o.BucketsOff, o.Speed = marked+"-password", true, 1000
+	p := &patient{Kazoo: crossbartest.New(o), checks: []handlers.Check{{Name: "hooks", OK: true}}, timeout: 5 * time.Second}
+	t.Cleanup(p.Close)
+	public, admin := handlers.New(handlers.Deps{Ready: func(context.Context) []handlers.Check { return p.checks }})
+	dir := filepath.Join(t.TempDir(), "data")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	put(t, filepath.Join(dir, "journal.db"), "SQLite format 3\x00"+strings.Repeat("x", 2032))
+	p.env = map[string]string{
+		"KAZOO_API_URL": serve(t, p.API()), "KAZOO_USERNAME": crossbartest.DefaultUsername, "KAZOO_PASSWORD": marked + "-password",
+		"KAZOO_ACCOUNT_NAME": "acme", "KAZOO_API_RATE": "10",
+		"PUBLIC_URL": serve(t, public), "HOOK_SECRET": marked + "-hook-secret-0123", "HOOK_SECRET_PREVIOUS": marked + "-former-secret-01",
+		"ADMIN_TOKEN": marked + "-admin-token-012", "DATA_DIR": dir,
+	}
+	p.env["LISTEN_ADDR"] = strings.TrimPrefix(p.env["PUBLIC_URL"], "http://")
+	p.env["ADMIN_ADDR"] = strings.TrimPrefix(serve(t, admin), "http://")
+	return p
+}
+
+func serve(t *testing.T, h http.Handler) string {
+	t.Helper()
+	srv := httptest.NewServer(h)
+	t.Cleanup(srv.Close)
+	return srv.URL
+}
+
+// closed is an address at which nothing listens: no program gets it by chance.
+const closed = "127.0.0.1:1"
+
+func (p *patient) world(stdout, stderr io.Writer) *env {
+	e := &env{stdout: stdout, stderr: stderr}
+	for k, v := range p.env {
+		e.environ = append(e.environ, k+"="+v)
+	}
+	return e
+}
+
+// register registers the hooks as a service would.
+func (p *patient) register(t *testing.T) *patient {
+	t.Helper()
+	c := registerCmd{settings: need(byHand)}
+	if err := c.Run(t.Context(), p.world(io.Discard, io.Discard)); err != nil {
+		t.Fatalf("register: %v", err)
+	}
+	return p
+}
+
+// examine runs doctor and returns its output, which holds no secret and of
+// which nothing came but words.
+func (p *patient) examine(t *testing.T, format string) (stdout string, err error) {
+	t.Helper()
+	hooks, sessions, files := p.Hooks(), p.Sessions(), list(t, filepath.Dir(p.env["DATA_DIR"]))
+	var out, stderr bytes.Buffer
+	c := doctorCmd{Format: format, Timeout: p.timeout, settings: need(config.All)}
+	err = c.Run(t.Context(), p.world(&out, &stderr))
+	report(&stderr, err)
+	sum := md5.Sum([]byte(p.env["KAZOO_USERNAME"] + ":" + p.env["KAZOO_PASSWORD"])) //nolint:gosec // Kazoo's credentials
+	for _, secret := range []string{marked, hex.EncodeToString(sum[:]), "eyJ"} {
+		if strings.Contains(out.String()+stderr.String(), secret) {
+			t.Errorf("%q of a secret was printed:\n%s%s", secret, &out, &stderr)
+		}
+	}
+	forgetful := cmpopts.IgnoreFields(crossbartest.HookState{}, "Failures") // Kazoo forgets them by itself
+	if diff := cmp.Diff(hooks, p.Hooks(), forgetful); diff != "" {
+		t.Errorf("hooks were changed:\n%s", diff)
+	}
+	if n := p.Sessions() - sessions; n > 1 {
+		t.Errorf("%d logins", n)
+	}
+	if diff := cmp.Diff(files, list(t, filepath.Dir(p.env["DATA_DIR"]))); diff != "" {
+		t.Errorf("files were changed:\n%s", diff)
+	}
+	return out.String(), err
+}
+
+func list(t *testing.T, dir string) []string {
+	t.Helper()
+	var out []string
+	if err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
+		out = append(out, path)
+		return err
+	}); err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// findings runs doctor and returns its findings by check.
+func (p *patient) findings(t *testing.T) map[string][]finding {
+	t.Helper()
+	out, err := p.examine(t, "json")
+	var all []finding
+	if jsonErr := json.Unmarshal([]byte(out), &all); jsonErr != nil {
+		t.Fatalf("%v in %s", jsonErr, out)
+	}
+	byCheck := map[string][]finding{}
+	fails := false
+	for _, f := range all {
+		byCheck[f.Check] = append(byCheck[f.Check], f)
+		fails = fails || f.Status == statusFail
+		if (f.Status == statusFail || f.Status == statusWarn) != (f.Advice != "") {
+			t.Errorf("advice of %+v", f)
+		}
+		if f.Found == "" {
+			t.Errorf("nothing found: %+v", f)
+		}
+	}
+	if want := map[bool]int{true: codeFailed}[fails]; exitCode(err) != want {
+		t.Errorf("exit code %d, want %d: %v", exitCode(err), want, err)
+	}
+	for _, c := range (&doctor{}).checks() {
+		if len(byCheck[c.name]) == 0 {
+			t.Errorf("no word of %s", c.name)
+		}
+	}
+	return byCheck
+}
+
+// want compares findings with "status text" for the checks named; the others
+// have to be fine, or "warn" where the patient lives on loopback.
+func want(t *testing.T, got map[string][]finding, wanted map[string][]string) {
+	t.Helper()
+	for name, list := range got {
+		w, special := wanted[name]
+		if !special {
+			w = []string{map[string]string{"dns": "warn"}[name]}
+		}
+		if len(list) != len(w) {
+			t.Errorf("%s: %d findings, want %d: %+v", name, len(list), len(w), list)
+			continue
+		}
+		for i, f := range list {
+			status, text, _ := strings.Cut(w[i], " ")
+			if status == "" {
+				status = "ok"
+			}
+			if string(f.Status) != status || !strings.Contains(f.Found+" -> "+f.Advice, text) {
+				t.Errorf("%s: want %q, got %s: %s -> %s", name, w[i], f.Status, f.Found, f.Advice)
+			}
+		}
+	}
+}
+
+func (p *patient) inject(t *testing.T, f crossbartest.Fault) {
+	t.Helper()
+	if _, err := p.Inject(f); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// deleteUsers deletes users and waits until Kazoo has told of it or given up.
+func (p *patient) deleteUsers(t *testing.T, n int) {
+	t.Helper()
+	for range n {
+		u, err := p.CreateUser(crossbartest.User{})
+		if err == nil {
+			err = p.DeleteUser(u.ID)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.Idle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func put(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

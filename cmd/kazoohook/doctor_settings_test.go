@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"kazoohook/config"
+	"kazoohook/internal/crossbar/crossbartest"
+	"kazoohook/internal/journal"
+)
+
+// doctorWith returns a doctor for an environment of which the last of several
+// equal names counts.
+func doctorWith(t *testing.T, environ ...any) *doctor {
+	t.Helper()
+	e := &env{}
+	for _, v := range environ {
+		switch v := v.(type) {
+		case []string:
+			e.environ = append(e.environ, v...)
+		case string:
+			e.environ = append(e.environ, v)
+		}
+	}
+	return newDoctor(e.loadPartly(need(config.All)), time.Second)
+}
+
+// TestStandIns: whatever variable is wrong, the others are still of use.
+func TestStandIns(t *testing.T) {
+	t.Parallel()
+	complete := []string{
+		"KAZOO_API_URL=https://kazoo.example.com:8443", "KAZOO_USERNAME=reception", "KAZOO_PASSWORD=correct horse",
+		"KAZOO_ACCOUNT_NAME=Example", "PUBLIC_URL=https://hooks.example.com", "DATA_DIR=" + t.TempDir(),
+	}
+	for _, v := range config.Variables() {
+		d := doctorWith(t, complete, v.Name+"=\x7f")
+		if d.cfg == nil {
+			t.Errorf("%s: nothing is left of the configuration: %v", v.Name, d.problems)
+			continue
+		}
+		if len(d.problems) == 0 { // a text that may be anything
+			continue
+		}
+		login := slices.Contains(loginVariables(), v.Name)
+		if !d.bad[v.Name] || login != d.bad[loginVariable] {
+			t.Errorf("%s: marked are %v", v.Name, d.bad)
+		}
+		for _, name := range []string{"KAZOO_API_URL", "PUBLIC_URL", "HOOKS"} {
+			if d.bad[name] && v.Name != name {
+				t.Errorf("%s makes %s unusable: %v", v.Name, name, d.problems)
+			}
+		}
+	}
+	for name, environ := range map[string][]string{
+		"nothing given":   nil,
+		"everything open": {"ADMIN_ADDR=:9090", "LISTEN_ADDR=:9090", "ADMIN_TOKEN=short"},
+		"two secrets":     {"HOOK_SECRET=a", "HOOK_SECRET_PREVIOUS=a", "HOOK_SECRET_FILE=/nonexistent"},
+		"no file":         {"KAZOOHOOK_CONFIG=/nonexistent", "KAZOO_PASSWORD_FILE=/nonexistent"},
+	} {
+		d := doctorWith(t, environ)
+		found, usable := d.checkSettings(t.Context())
+		if d.cfg == nil || !usable || len(found) == 0 || found[0].Status != statusFail {
+			t.Errorf("%s: %+v", name, found)
+		}
+	}
+}
+
+// TestConfigurationFileWrong: what only the file could tell is not guessed.
+func TestConfigurationFileWrong(t *testing.T) {
+	t.Parallel()
+	p := newPatient(t, crossbartest.Options{}).register(t)
+	file := filepath.Join(t.TempDir(), "kazoohook.yaml")
+	put(t, file, "hook: "+marked+"\nhook_secret: "+p.env["HOOK_SECRET"]+"\ndata_dir: "+p.env["DATA_DIR"])
+	p.env["KAZOOHOOK_CONFIG"] = file
+	delete(p.env, "DATA_DIR")
+	delete(p.env, "HOOK_SECRET")
+	d := doctorWith(t, p.world(nil, nil).environ)
+	if wrong := d.wrong([]string{"DATA_DIR", "HOOK_SECRET", "PUBLIC_URL", "KAZOO_USERNAME"}); !slices.Equal(wrong, []string{"DATA_DIR", "HOOK_SECRET"}) {
+		t.Errorf("wrong: %v of %v", wrong, d.problems)
+	}
+}
+
+// TestHangingCheck: a check that doesn't heed its context is left behind.
+func TestHangingCheck(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	defer close(release)
+	found, usable := within(t.Context(), time.Millisecond, func(context.Context) ([]finding, bool) {
+		<-release
+		return nil, true
+	})
+	if usable || len(found) != 1 || found[0].Status != statusFail || !strings.Contains(found[0].Found, "no result within") {
+		t.Errorf("%t %+v", usable, found)
+	}
+}
+
+// TestDoctorTimeout refuses a time in which nothing could be found out.
+func TestDoctorTimeout(t *testing.T) {
+	t.Parallel()
+	if err := (&doctorCmd{Timeout: -time.Second, settings: need(config.All)}).Run(t.Context(), &env{}); exitCode(err) != codeUsage {
+		t.Errorf("error: %v", err)
+	}
+}
+
+// TestDoctorBesideJournal: the journal of a running service is left alone.
+func TestDoctorBesideJournal(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	j, err := journal.Open(t.Context(), journal.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := doctorWith(t, "DATA_DIR="+dir)
+	d.running = true
+	found, usable := d.checkJournal(t.Context())
+	if !usable || found[0].Status != statusOK || !strings.Contains(found[0].Found, "in use by the running service") {
+		t.Errorf("%+v", found)
+	}
+	if err := errors.Join(j.Health(), j.Close()); err != nil {
+		t.Error(err)
+	}
+	d.running = false
+	if found, _ = d.checkJournal(t.Context()); found[0].Status != statusOK {
+		t.Errorf("after the end: %+v", found)
+	}
+}
+
+func TestManyHooks(t *testing.T) {
+	t.Parallel()
+	var l hookFindings
+	for i := range 7 {
+		l.add("kazoohook object user "+strconv.Itoa(i), "", broken("do", "not registered"))
+	}
+	l.add("kazoohook sms", "id", warned("do", "one too many"))
+	got := l.list()
+	if len(got) != 2 || !strings.HasPrefix(got[0].Found, `7 hooks not registered: "kazoohook object user 0", `) ||
+		!strings.HasSuffix(got[0].Found, `"kazoohook object user 4" and 2 more`) || got[1].Found != `one too many: hook "kazoohook sms" (id)` {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestDecodeSample(t *testing.T) {
+	t.Parallel()
+	for sample, want := range map[string]string{
+		`{"id":"1","account_id":"2","action":"doc_deleted","type":"user"}`: "",
+		`{"action":"dance"}`: "names a known event",
+		`[]`:                 "not a JSON object",
+	} {
+		got := decodeSample("webhooks_anything", json.RawMessage(sample))
+		if (want == "") != (got == "") || !strings.Contains(got, want) {
+			t.Errorf("%s: %q", sample, got)
+		}
+	}
+}
+
+func TestRedactor(t *testing.T) {
+	t.Parallel()
+	cfg := config.Default()
+	cfg.KazooPassword, cfg.AdminToken = config.NewSecret("abc d"), config.NewSecret("abc d and more")
+	r := newRedactor(cfg, "generated")
+	for text, want := range map[string]string{
+		"with abc d and more":                        "with ***",
+		"abc+d, abc%20d,\r\n\x1b[31m generated":      "***, ***, [31m ***",
+		"https://u:p@h.example/kazoo/unknown/object": "https://***@h.example/kazoo/***/object",
+		"https%3A%2F%2Fh%2Fkazoo%2Funknown%2Fobject": "https%3A%2F%2Fh%2Fkazoo%2F***%2Fobject",
+		"/etc/kazoohook/hook_secret":                 "/etc/kazoohook/hook_secret",
+	} {
+		if got := r.line(text); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestDoctorDNS(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second) // where no DNS answers
+	defer cancel()
+	for url, status := range map[string]string{
+		"http://10.1.2.3":                "warn a private network",
+		"http://100.64.0.1:8080":         "warn a private network",
+		"http://169.254.1.1":             "warn a private network",
+		"https://203.0.113.5/base":       "ok is an IPv4 address",
+		"https://kazoohook.invalid:8443": "fail kazoohook.invalid",
+	} {
+		d := doctorWith(t, "PUBLIC_URL="+url)
+		found, _ := d.checkDNS(ctx)
+		want(t, map[string][]finding{"public": found}, map[string][]string{"public": {status}})
+	}
+}
+
+// TestSQLiteFile tells databases from other files.
+func TestSQLiteFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for content, fits := range map[string]bool{"": true, "SQLite": false, "SQLite format 3\x00...": true, "something else than it": false} {
+		path := filepath.Join(dir, "f")
+		put(t, path, content)
+		if err := sqliteFile(path); (err == nil) != fits {
+			t.Errorf("%q: %v", content, err)
+		}
+	}
+	if err := sqliteFile(dir); err == nil {
+		t.Error("a directory passes")
+	}
+	if err := sqliteFile(filepath.Join(dir, "none")); err == nil || strings.Contains(err.Error(), dir) {
+		t.Errorf("missing: %v", err)
+	}
+	if existing(filepath.Join(dir, "a", "b")) != dir {
+		t.Error("the nearest directory is another")
+	}
+}

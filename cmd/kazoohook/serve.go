@@ -1,0 +1,25 @@
+package main
+
+import (
+	"context"
+)
+
+// serveCmd is the main job.
+type serveCmd struct{ settings }
+
+// Run serves until ctx ends.
+func (c *serveCmd) Run(ctx context.Context, e *env) error {
+	cfg, err := e.load(c.settings)
+	if err != nil {
+		return err
+	}
+	l, err := e.newLogs(cfg, e.stdout)
+	if err != nil {
+		return err
+	}
+	s, err := newService(ctx, cfg, l)
+	if err != nil {
+		return err
+	}
+	return s.run(ctx)
+}

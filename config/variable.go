@@ -1,0 +1,217 @@
+package config
+
+import (
+	"encoding"
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Variable describes one setting, for flags and documentation.
+type Variable struct {
+	Name    string // environment variable, e.g. KAZOO_API_URL
+	Group   Group
+	Secret  bool   // has a NAME_FILE form, and no flag of its own
+	Bool    bool   // its flag needs no value
+	Default string // markdown: a literal in backquotes, or words
+	Meaning string // markdown
+	Reason  string // why the default is what it is, markdown
+
+	accept string // what a number may be
+	index  int    // of the field in Config
+}
+
+// Key returns the YAML key.
+func (v Variable) Key() string { return strings.ToLower(v.Name) }
+
+// Flag returns the flag's name without dashes. A secret's value would show in
+// the list of processes, so its flag names a file.
+func (v Variable) Flag() string {
+	n := strings.ReplaceAll(v.Key(), "_", "-")
+	if v.Secret {
+		n += "-file"
+	}
+	return n
+}
+
+// Literal returns the default if it is a value, or "" if it is only described.
+func (v Variable) Literal() string {
+	if value, ok := strings.CutPrefix(v.Default, "`"); ok && strings.HasSuffix(value, "`") {
+		return strings.TrimSuffix(value, "`")
+	}
+	return ""
+}
+
+// FileName returns the name of the variable that names a file to read a
+// secret's value from.
+func (v Variable) FileName() string { return v.Name + fileSuffix }
+
+const fileSuffix = "_FILE"
+
+// Variables returns the settings in the order of the documentation.
+func Variables() []Variable {
+	t := reflect.TypeFor[Config]()
+	docs := fieldDocs()
+	var out []Variable
+	for i := range t.NumField() {
+		f := t.Field(i)
+		n := f.Tag.Get("env")
+		if n == "" {
+			continue
+		}
+		d := docs[n]
+		out = append(out, Variable{
+			Name:    n,
+			Group:   groupByTag(f.Tag.Get("group")),
+			Secret:  f.Type == reflect.TypeFor[Secret](),
+			Bool:    f.Type.Kind() == reflect.Bool && f.Type == reflect.TypeFor[bool](),
+			Default: d.def,
+			Meaning: d.meaning,
+			Reason:  d.reason,
+			accept:  f.Tag.Get("accept"),
+			index:   i,
+		})
+	}
+	return out
+}
+
+// fieldDoc is what a field's comment says; reference_gen.go holds them.
+type fieldDoc struct{ meaning, def, reason string }
+
+// set parses text into the variable's field.
+func (v Variable) set(c *Config, text string) error {
+	switch p := reflect.ValueOf(c).Elem().Field(v.index).Addr().Interface().(type) {
+	case encoding.TextUnmarshaler:
+		return p.UnmarshalText([]byte(text))
+	case **url.URL:
+		return setURL(p, text)
+	case *[]netip.Prefix:
+		return setPrefixes(p, text)
+	case *time.Duration:
+		d, err := time.ParseDuration(text)
+		if err != nil {
+			return errors.New("is not a duration; use numbers with units, e.g. 30s, 10m or 6h")
+		}
+		*p = d
+	case *bool:
+		b, err := parseBool(text)
+		if err != nil {
+			return err
+		}
+		*p = b
+	case *int:
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			return errors.New("is not a whole number; use " + v.accept)
+		}
+		*p = n
+	case *float64:
+		f, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			return errors.New("is not a number; use " + v.accept)
+		}
+		*p = f
+	case *string:
+		*p = text
+	default:
+		return fmt.Errorf("has no parser for %T", p)
+	}
+	return nil
+}
+
+// format returns the value of the variable's field as set would take it;
+// secrets are masked.
+func (v Variable) format(c *Config) string {
+	switch f := reflect.ValueOf(c).Elem().Field(v.index).Interface().(type) {
+	case *url.URL:
+		if f == nil {
+			return ""
+		}
+		return f.Redacted()
+	case []netip.Prefix:
+		s := make([]string, len(f))
+		for i, p := range f {
+			s[i] = p.String()
+		}
+		return strings.Join(s, ",")
+	case time.Duration:
+		return formatDuration(f)
+	case float64:
+		return strconv.FormatFloat(f, 'g', -1, 64)
+	default:
+		return fmt.Sprint(f)
+	}
+}
+
+// formatDuration leaves out the zero units that time.Duration prints.
+func formatDuration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// setURL accepts what can be extended by a path: an absolute http or https URL
+// without user, query and fragment. The errors of net/url repeat their input,
+// which may hold a password, and are not passed on.
+func setURL(target **url.URL, text string) error {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		return errors.New("is not a URL; use e.g. https://example.com:8443")
+	case u.Scheme != "http" && u.Scheme != "https", u.Host == "", u.Hostname() == "":
+		return errors.New("is not an absolute http or https URL; use e.g. https://example.com:8443")
+	case u.User != nil:
+		return errors.New("holds a user name or password; leave them out of the URL")
+	case strings.ContainsAny(text, "?#"):
+		return errors.New("holds a ? or #; use a URL that a path can be added to, e.g. https://example.com/base")
+	}
+	if port := u.Port(); port != "" || strings.HasSuffix(u.Host, ":") {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return errors.New("has no valid port; use 1 to 65535")
+		}
+	}
+	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), strings.TrimRight(u.RawPath, "/")
+	*target = u
+	return nil
+}
+
+func setPrefixes(target *[]netip.Prefix, text string) error {
+	out := []netip.Prefix{}
+	var problems []error
+	for entry := range strings.SplitSeq(text, ",") {
+		entry = strings.TrimSpace(entry)
+		if entry == "" {
+			continue
+		}
+		p, err := netip.ParsePrefix(entry)
+		if err != nil {
+			var a netip.Addr
+			if a, err = netip.ParseAddr(entry); err == nil && a.Zone() == "" {
+				p = netip.PrefixFrom(a, a.BitLen())
+			}
+		}
+		switch {
+		case err != nil || !p.IsValid():
+			problems = append(problems, valueError{entry, "is no network; use CIDR or single addresses, e.g. 10.0.0.0/8,192.0.2.7"})
+		case p != p.Masked():
+			problems = append(problems, valueError{entry, fmt.Sprintf("has bits beyond its length; use %s for the network or %s for the address", p.Masked(), p.Addr())})
+		default:
+			out = append(out, p)
+		}
+	}
+	if problems != nil {
+		return errors.Join(problems...)
+	}
+	*target = out
+	return nil
+}

@@ -1,0 +1,87 @@
+package handlers
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
+)
+
+// ReplayRequest asks for a consumer to be moved back, so that it handles events
+// again. Exactly one of Seq and Since says from where.
+type ReplayRequest struct {
+	Consumer string
+	Seq      int64     // the first event to be handled again; 0: use Since
+	Since    time.Time // the first event received at or after it
+	DryRun   bool      // change nothing, only count
+}
+
+// ReplayResult says what was done, or would be.
+type ReplayResult struct {
+	Consumer string `json:"consumer"`
+	Cursor   int64  `json:"cursor"` // the last event handled before
+	From     int64  `json:"from"`   // the first event to be handled again
+	Events   int64  `json:"events"` // how many that is
+	DryRun   bool   `json:"dry_run"`
+}
+
+// replay answers POST /api/replay {"consumer":"log","from":17|"2h"|"2006-01-02T15:04:05Z","dry_run":true}.
+func replay(d Deps) http.Handler {
+	type body struct {
+		Consumer string          `json:"consumer"`
+		From     json.RawMessage `json:"from"`
+		DryRun   bool            `json:"dry_run"`
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if d.Replay == nil {
+			notFoundProblem(w, r)
+			return
+		}
+		var b body
+		dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4<<10))
+		dec.DisallowUnknownFields()
+		if err := dec.Decode(&b); err != nil || dec.More() {
+			writeProblem(w, http.StatusBadRequest, `Send one object: {"consumer":"log","from":17,"dry_run":true}.`)
+			return
+		}
+		req := ReplayRequest{Consumer: b.Consumer, DryRun: b.DryRun}
+		if !replayFrom(&req, b.From, d.Now()) || req.Consumer == "" {
+			writeProblem(w, http.StatusBadRequest,
+				`Name the consumer, and from: a seq (17), a time ("2006-01-02T15:04:05Z") or how long ago ("2h").`)
+			return
+		}
+		res, err := d.Replay(r.Context(), req)
+		switch {
+		case errors.Is(err, ErrNoConsumer):
+			writeProblem(w, http.StatusNotFound, "There is no such consumer.")
+		case errors.Is(err, ErrConflict):
+			writeProblem(w, http.StatusConflict, "The consumer moved meanwhile. Try again.")
+		case err != nil:
+			failed(w, r, d.Log, err)
+		default:
+			if !req.DryRun {
+				d.Log.Info().Str("consumer", res.Consumer).Int64("cursor", res.Cursor).Int64("from", res.From).
+					Int64("events", res.Events).Msg("consumer moved back: events will be handled again")
+			}
+			writeJSON(w, res)
+		}
+	})
+}
+
+func replayFrom(req *ReplayRequest, from json.RawMessage, now time.Time) bool {
+	from = bytes.TrimSpace(from)
+	if len(from) == 0 || bytes.Equal(from, []byte("null")) {
+		return false
+	}
+	if from[0] == '"' {
+		var s string
+		if json.Unmarshal(from, &s) != nil {
+			return false
+		}
+		t, ok := parseTime(s, now)
+		req.Since = t
+		return ok
+	}
+	return json.Unmarshal(from, &req.Seq) == nil && req.Seq >= 1
+}

@@ -1,0 +1,66 @@
+package handlers
+
+import (
+	"errors"
+	"net/http"
+	"os"
+	"strconv"
+	"time"
+
+	"kazoohook/internal/event"
+)
+
+// errGone says that the reader of a stream closed its connection.
+var errGone = errors.New("the reader has gone")
+
+// sse writes server-sent events. They are gathered and go out in one write.
+type sse struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+	timeout time.Duration
+	buf     []byte
+}
+
+// record adds a journal event: a message without a name, whose id is its seq.
+func (s *sse) record(seq int64, e event.Event) {
+	s.buf = append(s.buf, "id: "...)
+	s.buf = strconv.AppendInt(s.buf, seq, 10)
+	s.buf = append(s.buf, "\ndata: "...)
+	s.buf = e.AppendJSON(s.buf)
+	s.buf = append(s.buf, "\n\n"...)
+}
+
+// event adds a named event; id 0 leaves the reader's position as it is.
+func (s *sse) event(name string, id int64, data string) {
+	s.buf = append(s.buf, "event: "+name+"\n"...)
+	if id > 0 {
+		s.buf = append(s.buf, "id: "+strconv.FormatInt(id, 10)+"\n"...)
+	}
+	s.buf = append(s.buf, "data: "+data+"\n\n"...)
+}
+
+func (s *sse) comment(text string) { s.buf = append(s.buf, ": "+text+"\n\n"...) }
+
+// flush writes what was added. The reader has timeout to take it, or it fails
+// with os.ErrDeadlineExceeded; any other failure is errGone.
+func (s *sse) flush() error {
+	if len(s.buf) == 0 {
+		return nil
+	}
+	_ = s.control.SetWriteDeadline(time.Now().Add(s.timeout)) // without a connection there is no limit
+	_, err := s.w.Write(s.buf)
+	if err == nil {
+		err = s.control.Flush()
+	}
+	if cap(s.buf) > 256<<10 {
+		s.buf = nil // one large batch must not stay with an idle stream
+	}
+	s.buf = s.buf[:0]
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return err
+	}
+	return errGone
+}

@@ -1,0 +1,225 @@
+// Package kazoohook_test checks the shape of the module: which package may
+// import which.
+package kazoohook_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "kazoohook"
+
+// anyOfOurs stands for every package but the commands.
+const anyOfOurs = "*"
+
+// directions lists each package, by its directory, with what it may import of
+// ours. The commands compose everything; below them only handlers, journal, sink
+// and registration know another package, so that each part can be read, tested
+// and replaced by itself.
+func directions() map[string][]string {
+	return map[string][]string{
+		"cmd/kazoohook":                  {anyOfOurs},
+		"config":                         nil,
+		"server":                         nil,
+		"handlers":                       {"internal/event"},
+		"registration":                   {"internal/crossbar", "internal/event"},
+		"internal/event":                 nil,
+		"internal/crossbar":              nil,
+		"internal/crossbar/crossbartest": nil,
+		"internal/journal":               {"internal/event"},
+		"internal/journal/journaltest":   {"internal/event", "internal/journal"},
+		"internal/sink":                  {"internal/event"},
+	}
+}
+
+// Directories of programs, which compose: the commands and the benchmarks.
+const (
+	commands   = "cmd"
+	benchmarks = "bench"
+)
+
+// onlyIn lists modules of others that one package alone may import, because it
+// is the place where their job is done.
+func onlyIn() map[string]string {
+	return map[string]string{
+		"github.com/gorilla/schema": "internal/event",
+		"modernc.org/sqlite":        "internal/journal",
+	}
+}
+
+// vagueNames are names of packages that say nothing of what is in them.
+func vagueNames() []string {
+	return []string{"base", "common", "helper", "helpers", "lib", "metrics", "misc", "mock", "mocks", "models", "pkg", "shared", "types", "util", "utils"}
+}
+
+// TestImportDirections fails for every import that directions doesn't allow.
+func TestImportDirections(t *testing.T) {
+	t.Parallel()
+	for _, p := range checkImports(t, ".") {
+		t.Error(p)
+	}
+}
+
+// TestImportDirectionsAreChecked proves that the check finds what it is for.
+func TestImportDirectionsAreChecked(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ file, imports, want string }{
+		"server imports handlers": {"server/x.go", "kazoohook/handlers",
+			"server/x.go imports kazoohook/handlers: server may import no package of ours"},
+		"handlers imports journal": {"handlers/x.go", "kazoohook/internal/journal",
+			"handlers/x.go imports kazoohook/internal/journal: handlers may import of ours only internal/event"},
+		"registration imports config": {"registration/x.go", "kazoohook/config",
+			"registration/x.go imports kazoohook/config: registration may import of ours only internal/crossbar, internal/event"},
+		"sink imports the fake": {"internal/sink/x.go", "kazoohook/internal/crossbar/crossbartest",
+			"internal/sink/x.go imports kazoohook/internal/crossbar/crossbartest: internal/sink may import of ours only internal/event"},
+		"test imports a command": {"config/x_test.go", "kazoohook/cmd/kazoohook",
+			"config/x_test.go imports kazoohook/cmd/kazoohook: nobody imports a command"},
+		"schema outside event": {"handlers/x.go", "github.com/gorilla/schema",
+			"handlers/x.go imports github.com/gorilla/schema: only internal/event may"},
+		"undeclared package": {"internal/extra/x.go", "fmt",
+			"internal/extra: the package is not listed in directions (imports_test.go)"},
+		"vague name": {"internal/util/x.go", "fmt",
+			"internal/util: the name says nothing of what is in it"},
+		"test may import more": {"registration/x_test.go", "kazoohook/internal/journal", ""},
+		"engine imports a benchmark": {"registration/x.go", "kazoohook/bench/load",
+			"registration/x.go imports kazoohook/bench/load: only benchmarks and tests may"},
+		"benchmark imports its own": {"bench/chaos/x.go", "kazoohook/bench/load", ""},
+		"cmd may import all":        {"cmd/kazoohook/x.go", "kazoohook/internal/crossbar/crossbartest", ""},
+		"other module's package":    {"server/x.go", "golang.org/x/sync/errgroup", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			root := t.TempDir()
+			path := filepath.Join(root, filepath.FromSlash(test.file))
+			if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+				t.Fatal(err)
+			}
+			source := "package x\n\nimport _ " + strconv.Quote(test.imports) + "\n"
+			if err := os.WriteFile(path, []byte(source), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			got := checkImports(t, root)
+			if test.want == "" && len(got) > 0 || test.want != "" && !slices.Contains(got, test.want) {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+// checkImports returns what is wrong with the imports of the module at root. It
+// reads the files rather than the build's list: files of other platforms count,
+// too.
+func checkImports(t *testing.T, root string) []string {
+	t.Helper()
+	var problems []string
+	seen := map[string]bool{}
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		rel = filepath.ToSlash(rel)
+		if d.IsDir() {
+			return enter(path, rel)
+		}
+		if filepath.Ext(rel) != ".go" || !strings.Contains(rel, "/") {
+			return nil
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		dir := rel[:strings.LastIndexByte(rel, '/')]
+		if !seen[dir] {
+			seen[dir] = true
+			problems = append(problems, checkPackage(dir)...)
+		}
+		for _, spec := range file.Imports {
+			name, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			if why := forbidden(dir, name, strings.HasSuffix(rel, "_test.go")); why != "" {
+				problems = append(problems, rel+" imports "+name+": "+why)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return problems
+}
+
+// enter skips what isn't part of the module.
+func enter(path, rel string) error {
+	if rel == "." {
+		return nil
+	}
+	base := filepath.Base(path)
+	if base == "testdata" || strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_") {
+		return fs.SkipDir
+	}
+	if _, err := os.Stat(filepath.Join(path, "go.mod")); err == nil {
+		return fs.SkipDir
+	}
+	return nil
+}
+
+func checkPackage(dir string) []string {
+	var problems []string
+	for segment := range strings.SplitSeq(dir, "/") {
+		if slices.Contains(vagueNames(), segment) {
+			problems = append(problems, dir+": the name says nothing of what is in it")
+		}
+	}
+	if _, ok := directions()[dir]; !ok && !isProgram(dir) {
+		problems = append(problems, dir+": the package is not listed in directions (imports_test.go)")
+	}
+	return problems
+}
+
+// forbidden says why a file in dir may not import a package, or "".
+func forbidden(dir, imported string, test bool) string {
+	for other, owner := range onlyIn() {
+		if (imported == other || strings.HasPrefix(imported, other+"/")) && dir != owner && !test {
+			return "only " + owner + " may"
+		}
+	}
+	ours, ok := strings.CutPrefix(imported, module+"/")
+	switch {
+	case !ok && imported != module, ours == dir: // an external test of its own package
+		return ""
+	case top(ours) == commands:
+		return "nobody imports a command"
+	case top(ours) == benchmarks && top(dir) != benchmarks && !test:
+		return "only benchmarks and tests may"
+	case test, isProgram(dir):
+		return ""
+	}
+	allowed := directions()[dir]
+	switch {
+	case slices.Contains(allowed, ours), slices.Contains(allowed, anyOfOurs):
+		return ""
+	case len(allowed) == 0:
+		return dir + " may import no package of ours"
+	}
+	return dir + " may import of ours only " + strings.Join(allowed, ", ")
+}
+
+func isProgram(dir string) bool { return top(dir) == commands || top(dir) == benchmarks }
+
+func top(dir string) string {
+	first, _, _ := strings.Cut(dir, "/")
+	return first
+}

@@ -1,0 +1,116 @@
+package crossbar
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+)
+
+func FuzzEnvelope(f *testing.F) {
+	for _, s := range []string{
+		`{"data":[{"id":"a"},{"id":"b"}],"status":"success","next_start_key":["x",1],"page_size":2,"timestamp":"2020-01-01T00:00:00"}`,
+		`{"data":{"uri":{"error":{"message":"invalid client URL","value":"x"}}},"status":"error","error":"400","message":"m","request_id":"r"}`,
+		`{"data":"x","status":"error","error":400}`, `{"data":null,"status":null}`, `[]`, ``, `<html>`, `{"status":"success"}{}`,
+		`{"status":"success","data":[[[[]]]],"data":{"a":1}}`, "{\"status\":\"\xff\"}", strings.Repeat(" ", 600) + `{"status":"success"}`,
+	} {
+		f.Add([]byte(s), true)
+		f.Add([]byte(s), false)
+	}
+	f.Fuzz(func(t *testing.T, body []byte, list bool) {
+		env, err := decodeEnvelope(bytes.NewReader(body), list, maxBody)
+		if env == nil {
+			t.Fatal("no envelope")
+		}
+		if slow, err2 := decodeEnvelope(iotest.OneByteReader(bytes.NewReader(body)), list, maxBody); (err == nil) != (err2 == nil) || slow.Status != env.Status {
+			t.Fatalf("depends on how it arrives: %v, %v", err, err2)
+		}
+		e := &Error{Op: opHooksList, Status: 400}
+		(&Client{secrets: newSecrets()}).refused(e, env)
+		if s := e.Error(); strings.ContainsAny(s, "\n\r\x1b") || len(s) > 4*maxWords {
+			t.Fatalf("text %q", s)
+		}
+		_ = startKey(env.NextStartKey)
+		if err != nil {
+			return
+		}
+		if !json.Valid(body) {
+			t.Fatalf("not JSON but accepted: %q", body)
+		}
+		for _, item := range env.Items {
+			_, _ = itemID(item)
+			_, _ = itemContent(item)
+			_, _ = parseObject(item)
+			_, _ = parseHook(item)
+			_ = modifierValues(item)
+			_ = itemName(item)
+		}
+		_, _ = parseHook(env.Data)
+	})
+}
+
+func FuzzAttempt(f *testing.F) {
+	for _, item := range vectors(f) {
+		f.Add([]byte(item))
+	}
+	f.Add([]byte(`{"retries_left":"retries exceeded","client_error":"econnrefused","timestamp":"63962778721"}`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		a, err := parseAttempt(raw)
+		if err != nil {
+			return
+		}
+		if a.RetriesLeft == 0 && !a.Last || a.Status != "" && !a.Last {
+			t.Fatalf("%+v", a)
+		}
+		if !a.Time.IsZero() && (a.Time.Year() < 0 || a.Time.Location() != time.UTC) {
+			t.Fatalf("time %s", a.Time)
+		}
+	})
+}
+
+func FuzzToken(f *testing.F) {
+	f.Add(jwt(`{"exp":1700000100}`))
+	f.Add("a.b.c")
+	f.Fuzz(func(t *testing.T, token string) {
+		if d := tokenLife(token, time.Unix(1_700_000_000, 0)); d <= 0 || d > 24*time.Hour {
+			t.Fatalf("life %s", d)
+		}
+	})
+}
+
+func TestEnvelopeBrokenOff(t *testing.T) {
+	t.Parallel()
+	whole := `{"data":[{"id":"a"},{"id":"b"}],"status":"success","next_start_key":["x",1]}`
+	for i := 1; i < len(whole); i++ {
+		for _, list := range []bool{true, false} {
+			_, err := decodeEnvelope(strings.NewReader(whole[:i]), list, maxBody)
+			if err == nil || errors.Is(err, errNotJSON) {
+				t.Errorf("%q: %v", whole[:i], err)
+			}
+		}
+	}
+	if _, err := decodeEnvelope(iotest.ErrReader(errCut), true, maxBody); !errors.Is(err, errCut) {
+		t.Errorf("error %v", err)
+	}
+	if _, err := decodeEnvelope(strings.NewReader(`{"data":[`+strings.Repeat(`{"id":"`+strings.Repeat("x", 1000)+`"},`, 1000)), true, 100_000); !errors.Is(err, errTooLarge) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestEnvelopeTime(t *testing.T) {
+	t.Parallel()
+	want := time.Unix(1577934245, 0)
+	for _, s := range []string{"2020-01-02T03:04:05", "2020-01-02T03:04:05Z", "2020-01-02T04:04:05+01:00", "2020-01-02 03:04:05", "63745153445"} {
+		if got, good := envelopeTime(s); !good || !got.Equal(want) {
+			t.Errorf("%s: %s, %t", s, got, good)
+		}
+	}
+	for _, s := range []string{"", "now", "5", "2020-01-02", "999999999999999"} {
+		if _, good := envelopeTime(s); good {
+			t.Errorf("%q accepted", s)
+		}
+	}
+}

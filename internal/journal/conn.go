@@ -1,0 +1,162 @@
+package journal
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"strings"
+
+	"modernc.org/sqlite"
+)
+
+// conn is one connection to the database with its prepared statements, used by
+// one goroutine at a time. It is the driver's own connection: database/sql's
+// pool, conversions and locks would cost the writer a fifth of its time.
+type conn struct {
+	dc    driver.Conn
+	stmts map[string]driver.Stmt
+}
+
+// openConn opens path with the pragmas given, e.g. "synchronous(full)".
+func openConn(path string, pragmas ...string) (*conn, error) {
+	q := url.Values{"_pragma": append([]string{"busy_timeout(5000)"}, pragmas...)}
+	dc, err := new(sqlite.Driver).Open("file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode())
+	if err != nil {
+		return nil, err
+	}
+	return &conn{dc: dc, stmts: map[string]driver.Stmt{}}, nil
+}
+
+func (c *conn) prepare(sql string) (driver.Stmt, error) {
+	if s, ok := c.stmts[sql]; ok {
+		return s, nil
+	}
+	s, err := c.dc.Prepare(sql)
+	if err != nil {
+		return nil, fmt.Errorf("%w in %.60q", err, sql)
+	}
+	c.stmts[sql] = s
+	return s, nil
+}
+
+// exec runs a statement that is prepared once and kept.
+func (c *conn) exec(sql string, args ...any) error {
+	return c.execNamed(sql, named(args))
+}
+
+func (c *conn) execNamed(sql string, args []driver.NamedValue) error {
+	s, err := c.prepare(sql)
+	if err != nil {
+		return err
+	}
+	_, err = s.(driver.StmtExecContext).ExecContext(context.Background(), args)
+	return err
+}
+
+// rows calls each for every row of a query that is prepared once and kept; the
+// values are valid during the call. each may stop it by returning errStop.
+func (c *conn) rows(ctx context.Context, sql string, args []any, each func([]driver.Value) error) error {
+	s, err := c.prepare(sql)
+	if err != nil {
+		return err
+	}
+	return scan(ctx, s, args, each)
+}
+
+// adhoc is rows for a query that is not worth keeping.
+func (c *conn) adhoc(ctx context.Context, sql string, args []any, each func([]driver.Value) error) (err error) {
+	s, err := c.dc.Prepare(sql)
+	if err != nil {
+		return fmt.Errorf("%w in %.60q", err, sql)
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	return scan(ctx, s, args, each)
+}
+
+var errStop = errors.New("stop")
+
+func scan(ctx context.Context, s driver.Stmt, args []any, each func([]driver.Value) error) (err error) {
+	rows, err := s.(driver.StmtQueryContext).QueryContext(ctx, named(args))
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if cerr := rows.Close(); err == nil {
+			err = cerr
+		}
+	}()
+	vals := make([]driver.Value, len(rows.Columns()))
+	for {
+		if err := rows.Next(vals); err != nil {
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			return err
+		}
+		if err := each(vals); err != nil {
+			if errors.Is(err, errStop) {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+// row reads one row of integers; found is false when there is none. NULL reads
+// as 0.
+func (c *conn) ints(ctx context.Context, sql string, args []any, into ...*int64) (found bool, err error) {
+	err = c.rows(ctx, sql, args, func(v []driver.Value) error {
+		found = true
+		for i, p := range into {
+			*p, _ = v[i].(int64)
+		}
+		return errStop
+	})
+	return found, err
+}
+
+func named(args []any) []driver.NamedValue {
+	if len(args) == 0 {
+		return nil
+	}
+	nv := make([]driver.NamedValue, len(args))
+	for i, a := range args {
+		nv[i] = driver.NamedValue{Ordinal: i + 1, Value: a}
+	}
+	return nv
+}
+
+func (c *conn) close() error {
+	var errs []error
+	for _, s := range c.stmts {
+		errs = append(errs, s.Close())
+	}
+	clear(c.stmts)
+	return errors.Join(append(errs, c.dc.Close())...)
+}
+
+// text gives an empty string as NULL, which is cheaper to bind and to keep.
+func text(s string) driver.Value {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+func placeholders(n int) string { return strings.TrimSuffix(strings.Repeat("?,", n), ",") }
+
+// script runs several statements, kept by nobody.
+func (c *conn) script(ctx context.Context, sql string) (err error) {
+	s, err := c.dc.Prepare(sql)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	_, err = s.(interface {
+		ExecContext(context.Context, []driver.NamedValue) (driver.Result, error)
+	}).ExecContext(ctx, nil)
+	return err
+}

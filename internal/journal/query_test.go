@@ -1,0 +1,186 @@
+package journal
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"kazoohook/internal/event"
+)
+
+// mixed is a journal of n events of few accounts, names and objects, some of
+// them received long before they were stored.
+func mixed(t testing.TB, j *Journal, c *clock, r *rand.Rand, n int) (all []event.Record) {
+	t.Helper()
+	for i := range n {
+		c.add(time.Duration(r.IntN(20)) * time.Second)
+		rec := sample(int64(i), event.Edited)
+		rec.ReceivedAt = c.now()
+		rec.AccountID = []string{"acc1", "acc2", "other", ""}[r.IntN(4)]
+		rec.Event = []string{"user.edited", "user.deleted", "channel.create", "notification.a[b]c", "rare"}[min(r.IntN(5), r.IntN(5))]
+		rec.ObjectID = fmt.Sprintf("object%d", r.IntN(40))
+		if r.IntN(30) == 0 {
+			rec.ObjectID = ""
+		}
+		if r.IntN(20) == 0 {
+			rec.Source = event.SourceRecovered
+			rec.ReceivedAt = rec.ReceivedAt.Add(-time.Duration(r.IntN(7200)) * time.Second)
+		}
+		if r.IntN(100) == 0 {
+			c.add(-time.Duration(r.IntN(3600)) * time.Second)
+		}
+		a := mustAppend(t, j, rec)
+		if a.Duplicate {
+			t.Fatal("sample is a duplicate")
+		}
+		rec.Seq, rec.ID = a.Seq, a.ID
+		all = append(all, rec)
+		if r.IntN(n/3) == 0 {
+			flush(t, j)
+		}
+	}
+	return all
+}
+
+// What the plan finds is what looking at every event finds.
+func TestQueryFindsAll(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(1, 2))
+	c := newClock()
+	o := Options{Dir: t.TempDir(), Now: c.now}
+	j := openTest(t, o)
+	all := mixed(t, j, c, r, 900)
+	check := func() {
+		t.Helper()
+		for range 400 {
+			q := randomQuery(r, all)
+			compareQuery(t, j, q, all)
+			if t.Failed() {
+				return
+			}
+		}
+	}
+	check()
+	flush(t, j)
+	check()
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	j = openTest(t, o)
+	check()
+}
+
+func randomQuery(r *rand.Rand, all []event.Record) (q event.Query) {
+	pick := func(values ...string) (some []string) {
+		for _, v := range values {
+			if r.IntN(3) == 0 {
+				some = append(some, v)
+			}
+		}
+		return some
+	}
+	if r.IntN(2) == 0 {
+		q.Events = pick("user.edited", "rare", "user.*", "*[b]*", "no.such", "*", "channel.creat?")
+	}
+	if r.IntN(2) == 0 {
+		q.Accounts = pick("acc1", "acc?", "other", "", "*r")
+	}
+	if r.IntN(3) == 0 {
+		q.Objects = pick("object1", "object7", "object33", "absent", "")
+	}
+	if r.IntN(5) == 0 {
+		q.Text = "A1"
+	}
+	if r.IntN(2) == 0 {
+		q.Since = all[r.IntN(len(all))].ReceivedAt.Add(time.Duration(r.IntN(3)-1) * time.Millisecond)
+	}
+	if r.IntN(2) == 0 {
+		q.Until = all[r.IntN(len(all))].ReceivedAt.Add(time.Duration(r.IntN(3)-1) * time.Nanosecond)
+	}
+	if r.IntN(4) == 0 {
+		q.After = int64(r.IntN(len(all)))
+	}
+	if r.IntN(4) == 0 {
+		q.Before = int64(r.IntN(len(all)))
+	}
+	q.OldestFirst = r.IntN(2) == 0
+	q.Limit = []int{0, 1, 7, 10000}[r.IntN(4)]
+	return q
+}
+
+func compareQuery(t *testing.T, j *Journal, q event.Query, all []event.Record) {
+	t.Helper()
+	var want, got []int64
+	for _, rec := range all {
+		if q.Match(rec) {
+			want = append(want, rec.Seq)
+		}
+	}
+	if n, err := j.Count(t.Context(), q); err != nil || n != int64(len(want)) {
+		t.Errorf("count %+v: %d, %v, want %d", q, n, err, len(want))
+	}
+	if !q.OldestFirst {
+		slices.Reverse(want)
+	}
+	limit := q.Limit
+	if limit == 0 {
+		limit = DefaultLimit
+	}
+	want = want[:min(limit, len(want))]
+	recs, err := j.Query(t.Context(), q)
+	if err != nil {
+		t.Errorf("%+v: %v", q, err)
+	}
+	for _, rec := range recs {
+		got = append(got, rec.Seq)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%+v:\n got %v\nwant %v", q, got, want)
+	}
+}
+
+// A long range is read in portions, and more names than the index is asked for
+// at once are found by looking at all.
+func TestQueryLarge(t *testing.T) {
+	t.Parallel()
+	j := openTest(t, Options{})
+	const n = 3 * maxSpan / 2
+	fill(t, j, n, func(i int64) event.Record {
+		r := sample(i, event.Edited)
+		r.AccountID = fmt.Sprintf("account%04d", i%1000)
+		return r
+	})
+	for _, q := range []event.Query{
+		{Text: "no such text"}, {Text: "no such text", OldestFirst: true},
+		{Accounts: []string{"account*"}, Limit: n}, {Accounts: []string{"account*"}, Limit: n, OldestFirst: true},
+		{Accounts: []string{"account00*"}, Limit: n}, {Accounts: []string{"account000*", "account0999"}, Limit: n, OldestFirst: true},
+	} {
+		recs, err := j.Query(t.Context(), q)
+		count, cerr := j.Count(t.Context(), q)
+		if err != nil || cerr != nil || int64(len(recs)) != count {
+			t.Errorf("%+v: %d found, %d counted, %v, %v", q, len(recs), count, err, cerr)
+		}
+		for i, r := range recs {
+			if !q.Match(r) || (i > 0 && (r.Seq > recs[i-1].Seq) != q.OldestFirst) {
+				t.Fatalf("%+v: %d out of order or wrong", q, r.Seq)
+			}
+		}
+	}
+}
+
+// fill stores n events quickly.
+func fill(t testing.TB, j *Journal, n int64, make func(int64) event.Record) {
+	t.Helper()
+	work := newRange(n)
+	done := work.each(64, func(i int64) {
+		r := make(i)
+		a, err := j.Append(t.Context(), r)
+		if err != nil {
+			t.Error(err)
+		}
+		j.Acknowledged(r, a, true)
+	})
+	<-done
+}

@@ -1,0 +1,165 @@
+package journal
+
+import (
+	"database/sql/driver"
+	"errors"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"kazoohook/internal/event"
+)
+
+// txn is one transaction of the writer: the events it will append and what
+// follows from them, none of which is visible to anybody before the commit.
+type txn struct {
+	j     *Journal
+	c     *conn
+	now   time.Time
+	rows  []row
+	life  map[event.Key]lifecycle // changed
+	seen  map[event.Key]lifecycle // read in advance
+	keys  map[event.Key]int64     // RuleContent keys of rows
+	held  map[int64][]int64       // what the index has for hashes looked up in advance
+	open  []opened                // rows whose answers matter
+	undo  []func()                // to run if it fails
+	wrote bool
+}
+
+// opened is a delivery whose outcome will matter once it is stored.
+type opened struct {
+	key  deliveryKey
+	seq  int64
+	busy bool
+}
+
+// exec changes something.
+func (t *txn) exec(sql string, args ...any) error {
+	t.wrote = true
+	return t.c.exec(sql, args...)
+}
+
+// append decides whether r is new and, if so, gives it its number.
+func (t *txn) append(r *event.Record) (event.Appended, error) {
+	a, err := t.repetition(r)
+	if err != nil || a.Duplicate {
+		return a, err
+	}
+	id, err := t.j.w.ids.next(t.now)
+	if err != nil {
+		return a, err
+	}
+	rw := row{Record: *r, id: id}
+	rw.Seq, rw.ID = t.j.w.next+int64(len(t.rows)), id.String()
+	t.rows = append(t.rows, rw)
+	if err := t.follow(&rw.Record); err != nil {
+		return a, err
+	}
+	return event.Appended{Seq: rw.Seq, ID: rw.ID}, nil
+}
+
+// follow keeps what follows from a new event.
+func (t *txn) follow(r *event.Record) error {
+	if tracked(r) {
+		t.open = append(t.open, opened{keyOf(r), r.Seq, r.Source == event.SourceWebhook})
+	}
+	switch r.Dedupe.Rule {
+	case event.RuleContent:
+		t.keys[r.Dedupe.Key] = r.Seq
+	case event.RuleLifecycle:
+		l := t.lifecycle(r.Dedupe.Key)
+		l.apply(r)
+		t.life[l.key] = l
+	}
+	if r.Source == event.SourceRecovered && r.Firing.ID != "" {
+		return t.exec("INSERT OR REPLACE INTO firings (hook_id, firing, seq, at) VALUES (?,?,?,?)",
+			r.HookID, r.Firing.ID, r.Seq, nanos(t.now))
+	}
+	return nil
+}
+
+const insertEvent = "INSERT INTO events (" + columns + ",unacked) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+
+// insert writes the rows; the last carries what is unacknowledged.
+func (t *txn) insert() error {
+	args := t.j.w.args
+	for i := range t.rows {
+		t.rows[i].args(args)
+		args[columnCount].Value = nil
+		if i == len(t.rows)-1 {
+			args[columnCount].Value = t.j.unacked.list(nil, t.open)
+		}
+		if err := t.c.execNamed(insertEvent, args); err != nil {
+			return err
+		}
+		t.wrote = true
+	}
+	return nil
+}
+
+// commit makes everything durable, or undoes it.
+func (t *txn) commit() error {
+	err := t.insert()
+	if err == nil {
+		err = t.c.exec("COMMIT")
+	}
+	if err != nil {
+		return errors.Join(err, t.rollback())
+	}
+	t.j.w.next += int64(len(t.rows))
+	t.j.tail.grow(t.rows, t.life)
+	for _, o := range t.open {
+		t.j.unacked.add(o.key, o.seq, o.busy)
+	}
+	return nil
+}
+
+// rollback leaves no trace, here or on disk. SQLite has often done its part by
+// itself when a write failed, which makes an error of ours.
+func (t *txn) rollback() error {
+	for _, f := range t.undo {
+		f()
+	}
+	_ = t.c.exec("ROLLBACK")
+	return nil
+}
+
+// ids gives increasing ULIDs. The time in them never decreases, whatever the
+// clock does, so an event can be found by time from its number.
+type ids struct {
+	ms      uint64
+	entropy ulid.MonotonicReader
+}
+
+func (g *ids) next(now time.Time) (id ulid.ULID, err error) {
+	g.ms = max(g.ms, ulid.Timestamp(now))
+	id, err = ulid.New(g.ms, g.entropy)
+	if errors.Is(err, ulid.ErrMonotonicOverflow) {
+		g.ms++
+		id, err = ulid.New(g.ms, g.entropy)
+	}
+	return id, err
+}
+
+// newArgs are the reused arguments of insertEvent.
+func newArgs() []driver.NamedValue {
+	a := make([]driver.NamedValue, columnCount+1)
+	for i := range a {
+		a[i].Ordinal = i + 1
+	}
+	return a
+}
+
+// do carries out one request. Its error is the request's own if isSoft, else
+// the whole transaction's.
+func (t *txn) do(r *request) (err error) {
+	if r.append {
+		if r.appended, err = t.append(&r.rec); err != nil {
+			return err
+		}
+	}
+	if r.op != nil {
+		return r.op(t)
+	}
+	return nil
+}

@@ -1,0 +1,461 @@
+package server_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"go.uber.org/goleak"
+
+	"kazoohook/server"
+)
+
+const deadline = 10 * time.Second
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// running is a server under test.
+type running struct {
+	t    *testing.T
+	srv  *server.Server
+	stop context.CancelFunc
+	done chan error
+	log  *logBuffer
+}
+
+type logBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func start(t *testing.T, o server.Options) *running {
+	t.Helper()
+	r := &running{t: t, done: make(chan error, 1), log: &logBuffer{}}
+	o.PublicAddr, o.Log = "127.0.0.1:0", zerolog.New(r.log)
+	if o.Admin != nil {
+		o.AdminAddr = "127.0.0.1:0"
+	}
+	if o.DrainWindow == 0 {
+		o.DrainWindow = time.Millisecond
+	}
+	srv, err := server.New(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.srv = srv
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	r.stop = stop
+	go func() { r.done <- srv.Serve(ctx); close(r.done) }()
+	t.Cleanup(func() {
+		stop()
+		for range r.done {
+			continue // until it is closed
+		}
+		http.DefaultClient.CloseIdleConnections()
+	})
+	return r
+}
+
+func (r *running) dial() net.Conn {
+	r.t.Helper()
+	return dial(r.t, r.srv.Addr())
+}
+
+func dial(t *testing.T, addr net.Addr) net.Conn {
+	t.Helper()
+	c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", addr.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = c.SetDeadline(time.Now().Add(deadline))
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func dialMaybe(t *testing.T, addr string) (net.Conn, error) {
+	c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", addr)
+	if err == nil {
+		_ = c.SetDeadline(time.Now().Add(deadline))
+	}
+	return c, err
+}
+
+// ask sends one request and returns the status line and whether the server
+// closed the connection.
+func ask(t *testing.T, c net.Conn, request string) (status string, closes bool) {
+	t.Helper()
+	if _, err := io.WriteString(c, request); err != nil {
+		return "", true
+	}
+	res, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		return "", true
+	}
+	_, _ = io.Copy(io.Discard, res.Body)
+	_ = res.Body.Close()
+	return res.Status, res.Close
+}
+
+const get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+func ok(w http.ResponseWriter, r *http.Request) {
+	_, _ = io.Copy(io.Discard, r.Body)
+	_, _ = io.WriteString(w, "ok")
+}
+
+func TestBindsBeforeServing(t *testing.T) {
+	t.Parallel()
+	o := server.Options{PublicAddr: "127.0.0.1:0", Public: http.HandlerFunc(ok), AdminAddr: server.Off, Admin: http.HandlerFunc(ok)}
+	s, err := server.New(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.AdminAddr() != nil {
+		t.Error("an admin listener although off")
+	}
+	dial(t, s.Addr()) // queued, although nobody serves yet
+	o.PublicAddr = s.Addr().String()
+	o.AdminAddr = "127.0.0.1:0"
+	if _, err := server.New(t.Context(), o); err == nil || !strings.Contains(err.Error(), "bind the public listener") {
+		t.Errorf("bound twice: %v", err)
+	}
+	o.AdminAddr = s.Addr().String()
+	if _, err := server.New(t.Context(), o); err == nil || !strings.Contains(err.Error(), "bind the admin listener") {
+		t.Errorf("bound twice: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestStopsInOrder: drain, answer while draining, let what runs finish, then
+// the admin side, whose streams end by their context.
+func TestStopsInOrder(t *testing.T) {
+	t.Parallel()
+	var draining atomic.Bool
+	drained, entered, release := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	var adminStopped, publicDone atomic.Bool
+	streaming := make(chan struct{})
+	r := start(t, server.Options{
+		DrainWindow: time.Second, ShutdownTimeout: deadline,
+		Drain: func() { draining.Store(true); close(drained) },
+		Public: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case r.URL.Path == "/slow":
+				close(entered)
+				<-release
+				publicDone.Store(true)
+			case draining.Load():
+				w.Header().Set("Connection", "close")
+				w.WriteHeader(http.StatusServiceUnavailable)
+			}
+		}),
+		Admin: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.(http.Flusher).Flush()
+			close(streaming)
+			<-r.Context().Done()
+			if !publicDone.Load() {
+				t.Error("the admin side stopped before the public one")
+			}
+			adminStopped.Store(true)
+		}),
+	})
+	kept := r.dial()
+	if status, _ := ask(t, kept, get); status != "200 OK" {
+		t.Fatal(status)
+	}
+	slow := r.dial()
+	answered := make(chan string, 1)
+	go func() {
+		s, _ := ask(t, slow, "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+		answered <- s
+	}()
+	_, _ = io.WriteString(dial(t, r.srv.AdminAddr()), get)
+	<-entered
+	<-streaming
+	r.stop()
+	<-drained
+	for name, c := range map[string]net.Conn{"kept": kept, "new": r.dial()} {
+		if status, closes := ask(t, c, get); status != "503 Service Unavailable" || !closes {
+			t.Errorf("%s connection: %q, closes %v", name, status, closes)
+		}
+	}
+	close(release)
+	if s := <-answered; s != "200 OK" {
+		t.Errorf("the request that ran: %q", s)
+	}
+	if err := <-r.done; err != nil {
+		t.Error(err)
+	}
+	if !adminStopped.Load() {
+		t.Error("the admin request did not end")
+	}
+}
+
+func TestStopIsBounded(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	defer close(release)
+	entered := make(chan struct{})
+	r := start(t, server.Options{
+		ShutdownTimeout: 50 * time.Millisecond,
+		Public:          http.HandlerFunc(func(http.ResponseWriter, *http.Request) { close(entered); <-release }),
+	})
+	_, _ = io.WriteString(r.dial(), get)
+	<-entered
+	r.stop()
+	if err := <-r.done; !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestSilentConnectionsDontDelayTheStop(t *testing.T) {
+	t.Parallel()
+	r := start(t, server.Options{Public: http.HandlerFunc(ok), Admin: http.HandlerFunc(ok)})
+	silent := dial(t, r.srv.AdminAddr())
+	if status, _ := ask(t, dial(t, r.srv.AdminAddr()), get); status != "200 OK" { // so silent has been accepted
+		t.Fatal(status)
+	}
+	begun := time.Now()
+	r.stop()
+	if err := <-r.done; err != nil {
+		t.Error(err)
+	}
+	if d := time.Since(begun); d > 3*time.Second {
+		t.Errorf("took %v", d)
+	}
+	if _, err := silent.Read(make([]byte, 1)); err == nil {
+		t.Error("still open")
+	}
+}
+
+// TestSlowSenders: whoever sends a byte now and then is cut off by the clock.
+func TestSlowSenders(t *testing.T) {
+	t.Parallel()
+	var readErr atomic.Value
+	r := start(t, server.Options{
+		ReadHeaderTimeout: 50 * time.Millisecond, ReadTimeout: 100 * time.Millisecond, IdleTimeout: 50 * time.Millisecond,
+		Public: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if _, err := io.ReadAll(r.Body); err != nil {
+				readErr.Store(err)
+				w.WriteHeader(http.StatusServiceUnavailable)
+			}
+		}),
+	})
+	drip := func(head, each string) string {
+		c := r.dial()
+		_, _ = io.WriteString(c, head)
+		stop := make(chan struct{})
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			tick := time.NewTicker(5 * time.Millisecond)
+			defer tick.Stop()
+			for {
+				select {
+				case <-tick.C:
+					if _, err := io.WriteString(c, each); err != nil {
+						return
+					}
+				case <-stop:
+					return
+				}
+			}
+		})
+		line, _ := bufio.NewReader(c).ReadString('\n')
+		close(stop)
+		wg.Wait()
+		return strings.TrimSpace(line)
+	}
+	if got := drip("POST / HTTP/1.1\r\nHost: x\r\n", "X: y\r\n"); got != "" && !strings.Contains(got, "408") && !strings.Contains(got, "400") {
+		t.Errorf("slow headers: %q", got)
+	}
+	if got := drip("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n", "a"); got != "HTTP/1.1 503 Service Unavailable" {
+		t.Errorf("slow body: %q", got)
+	}
+	if err, _ := readErr.Load().(error); err == nil {
+		t.Error("the body was read to the end")
+	}
+	idle := r.dial()
+	if status, _ := ask(t, idle, get); status != "200 OK" {
+		t.Fatal(status)
+	}
+	if _, err := idle.Read(make([]byte, 1)); err != io.EOF { //nolint:errorlint // net's contract
+		t.Errorf("an idle connection: %v", err)
+	}
+}
+
+// TestStreamsOutliveTheTimeouts: the limits for requests must not end a stream.
+func TestStreamsOutliveTheTimeouts(t *testing.T) {
+	t.Parallel()
+	outlived := make(chan bool, 1)
+	r := start(t, server.Options{
+		ReadTimeout: 30 * time.Millisecond, WriteTimeout: 30 * time.Millisecond, Public: http.HandlerFunc(ok),
+		Admin: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			c := http.NewResponseController(w)
+			timer := time.NewTimer(200 * time.Millisecond)
+			defer timer.Stop()
+			select {
+			case <-timer.C:
+				_, _ = io.WriteString(w, "still here")
+				outlived <- c.Flush() == nil
+			case <-r.Context().Done():
+				outlived <- false
+			}
+		}),
+	})
+	if status, _ := ask(t, dial(t, r.srv.AdminAddr()), get); status != "200 OK" || !<-outlived {
+		t.Errorf("cut off: %q", status)
+	}
+}
+
+func TestHeadersAreLimited(t *testing.T) {
+	t.Parallel()
+	r := start(t, server.Options{Public: http.HandlerFunc(ok)})
+	c := r.dial()
+	go func() { // more than the server is going to read
+		_, _ = fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: x\r\nX: %s\r\n\r\n", strings.Repeat("a", 1<<20))
+	}()
+	line, _ := bufio.NewReader(c).ReadString('\n')
+	if !strings.HasPrefix(line, "HTTP/1.1 431 ") {
+		t.Errorf("%q", line)
+	}
+	if status, _ := ask(t, r.dial(), "GET /?"+strings.Repeat("a", 30<<10)+" HTTP/1.1\r\nHost: x\r\n\r\n"); status != "200 OK" {
+		t.Errorf("a long query: %q", status)
+	}
+	if status, _ := ask(t, r.dial(), "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n"); status != "200 OK" {
+		t.Errorf("OPTIONS * did not reach the handler: %q", status)
+	}
+}
+
+// TestIdleConnectionsDontKeepOthersOut: thousands of silent or half-spoken
+// connections, and still a newcomer is heard.
+func TestIdleConnectionsDontKeepOthersOut(t *testing.T) {
+	t.Parallel()
+	const most = 20
+	r := start(t, server.Options{Public: http.HandlerFunc(ok), MaxConns: most})
+	for i := range 10 * most {
+		c := r.dial()
+		switch i % 3 {
+		case 1:
+			_, _ = io.WriteString(c, "POST / HT")
+		case 2:
+			_, _ = io.WriteString(c, "POST / HTTP/1.1\r\nHost: x\r\nX-A: b\r\n")
+		}
+	}
+	if status, _ := ask(t, r.dial(), get); status != "200 OK" {
+		t.Errorf("%q", status)
+	}
+}
+
+// TestBusyConnectionsAreNeverDisplaced: at the limit a newcomer waits for one
+// of those whose request is being handled.
+func TestBusyConnectionsAreNeverDisplaced(t *testing.T) {
+	t.Parallel()
+	const most = 3
+	release := make(chan struct{})
+	entered := make(chan struct{}, most)
+	r := start(t, server.Options{MaxConns: most, Public: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/busy" {
+			entered <- struct{}{}
+			<-release
+		}
+	})})
+	answers := make(chan string, most+1)
+	for range most {
+		c := r.dial()
+		go func() {
+			s, _ := ask(t, c, "GET /busy HTTP/1.1\r\nHost: x\r\n\r\n")
+			answers <- s
+		}()
+	}
+	for range most {
+		<-entered
+	}
+	late := r.dial()
+	_, _ = io.WriteString(late, get)
+	_ = late.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+	if _, err := late.Read(make([]byte, 1)); err == nil {
+		t.Error("a fourth was served")
+	}
+	close(release)
+	for range most {
+		if s := <-answers; s != "200 OK" {
+			t.Errorf("busy one: %q", s)
+		}
+	}
+	_ = late.SetReadDeadline(time.Now().Add(deadline))
+	line, _ := bufio.NewReader(late).ReadString('\n')
+	if !strings.HasPrefix(line, "HTTP/1.1 200") {
+		t.Errorf("late one: %q", line)
+	}
+}
+
+func TestStopWhileAllAreBusy(t *testing.T) {
+	t.Parallel()
+	release, entered := make(chan struct{}), make(chan struct{})
+	r := start(t, server.Options{MaxConns: 1, ShutdownTimeout: 100 * time.Millisecond,
+		Public: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { close(entered); <-release })})
+	_, _ = io.WriteString(r.dial(), get)
+	<-entered
+	r.dial() // accepted, and waiting for a place
+	r.stop()
+	if err := <-r.done; err == nil {
+		t.Error("no word of the request that was cut off")
+	}
+	close(release)
+}
+
+func TestServerErrorsAreLoggedSparingly(t *testing.T) {
+	t.Parallel()
+	r := start(t, server.Options{Public: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(200)
+		w.WriteHeader(200) // net/http complains
+	})})
+	c := r.dial()
+	for range 30 {
+		if status, _ := ask(t, c, get); status != "200 OK" {
+			t.Fatal(status)
+		}
+	}
+	if n := strings.Count(r.log.String(), "superfluous"); n != 10 {
+		t.Errorf("%d lines:\n%s", n, r.log)
+	}
+}
+
+func TestListenerFailureStopsAll(t *testing.T) {
+	t.Parallel()
+	s, err := server.New(t.Context(), server.Options{PublicAddr: "127.0.0.1:0", Public: http.HandlerFunc(ok),
+		AdminAddr: "127.0.0.1:0", Admin: http.HandlerFunc(ok), DrainWindow: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil { // as if it failed
+		t.Fatal(err)
+	}
+	if err := s.Serve(t.Context()); err == nil || !strings.Contains(err.Error(), "serve 127.0.0.1:") {
+		t.Errorf("%v", err)
+	}
+}
