@@ -30,6 +30,7 @@ type commands struct {
 	Tail        tailCmd        `cmd:"" help:"Follow events live; goes on where it was after a lost connection."`
 	Replay      replayCmd      `cmd:"" help:"Have events handled again, e.g. printed to the log."`
 	Resync      resyncCmd      `cmd:"" help:"Compare Kazoo's objects with the snapshot now and report what was missed."`
+	Doctor      doctorCmd      `cmd:"" help:"Check everything that has to be right for events to arrive, and say what to do about what isn't."`
 	Config      configCmd      `cmd:"" help:"Print the effective configuration, secrets masked, and where each value comes from."`
 	Healthcheck healthcheckCmd `cmd:"" help:"Ask the running service whether it is well; for a container's health check."`
 	VersionCmd  versionCmd     `cmd:"" name:"version" help:"Print the version."`
@@ -45,6 +46,7 @@ func newCommands() *commands {
 		Tail:        tailCmd{settings: need(history)},
 		Replay:      replayCmd{settings: need(history)},
 		Resync:      resyncCmd{settings: need(resyncSettings)},
+		Doctor:      doctorCmd{settings: need(config.All)},
 		Config:      configCmd{settings: need(config.All)},
 		Healthcheck: healthcheckCmd{settings: need(config.Listen)},
 	}

@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/rs/zerolog"
-
 	"kazoohook/internal/crossbar"
 	"kazoohook/internal/event"
 	"kazoohook/registration"
@@ -23,15 +21,15 @@ const slowAnswer = 2 * time.Second
 
 // checkAPI asks the API something that needs no login.
 func (d *doctor) checkAPI(ctx context.Context) ([]finding, bool) {
-	api, err := newCrossbar(d.cfg, zerolog.Nop(), d.secret.value)
-	if err != nil {
-		return one(broken("correct the KAZOO_ settings", "%v", err)), false
+	if d.apiErr != nil {
+		return one(broken("correct the KAZOO_ settings", "%v", d.apiErr)), false
 	}
-	d.api = api
 	began := time.Now()
-	if d.offered, err = api.Offered(ctx); err != nil {
+	offered, err := d.api.Offered(ctx)
+	if err != nil {
 		return one(apiFailed(err, "check KAZOO_API_URL, and that Kazoo's API runs")), false
 	}
+	d.offered = offered
 	took := time.Since(began)
 	base, text := d.cfg.KazooAPIURL.Redacted(), took.Round(time.Millisecond)
 	if took > slowAnswer {
@@ -62,7 +60,6 @@ func (d *doctor) checkClock(context.Context) ([]finding, bool) {
 	if !known {
 		return one(skipped("Kazoo's answers tell no time")), true
 	}
-	d.clockOffset = offset
 	abs, side := offset.Abs().Round(time.Second), "ahead of"
 	if offset < 0 {
 		side = "behind"

@@ -20,7 +20,8 @@ const (
 // checkAttempts explains why Kazoo's recent tries to deliver to us failed.
 func (d *doctor) checkAttempts(ctx context.Context) ([]finding, bool) {
 	now := time.Now()
-	kazoo := now.Add(d.clockOffset)
+	offset, _ := d.api.ClockOffset()
+	kazoo := now.Add(offset)
 	groups := map[string]*attemptGroup{}
 	read := 0
 	for a, err := range d.api.Attempts(ctx, d.account.ID, "", kazoo.Add(-attemptsSpan), kazoo.Add(time.Minute)) {
@@ -39,7 +40,7 @@ func (d *doctor) checkAttempts(ctx context.Context) ([]finding, bool) {
 		if groups[why] == nil {
 			groups[why] = &attemptGroup{why: why}
 		}
-		groups[why].add(a, a.Time.Add(-d.clockOffset))
+		groups[why].add(a, a.Time.Add(-offset))
 	}
 	switch {
 	case len(groups) == 0 && read > attemptsMost:

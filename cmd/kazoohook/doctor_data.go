@@ -87,7 +87,7 @@ func (d *doctor) checkJournal(context.Context) ([]finding, bool) {
 	path := filepath.Join(absolute(d.cfg.DataDir), "journal.db")
 	info, err := os.Stat(path)
 	switch {
-	case errors.Is(err, fs.ErrNotExist) && d.running:
+	case errors.Is(err, fs.ErrNotExist) && d.running.Load():
 		return one(warned("run doctor with the DATA_DIR of the running service", "%s doesn't exist although a service runs", path)), true
 	case errors.Is(err, fs.ErrNotExist):
 		return one(fine("none yet; the first start makes %s", path)), true
@@ -103,7 +103,7 @@ func (d *doctor) checkJournal(context.Context) ([]finding, bool) {
 		size += uint64(wal.Size()) //nolint:gosec // likewise
 	}
 	use := "no running service was seen"
-	if d.running {
+	if d.running.Load() {
 		use = "in use by the running service"
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {

@@ -28,7 +28,7 @@ func (d *doctor) checkService(ctx context.Context) ([]finding, bool) {
 			continue
 		}
 		f := readiness(host, got, err)
-		d.running = err == nil && (f.Status == statusOK || got.status == http.StatusServiceUnavailable)
+		d.running.Store(err == nil && (f.Status == statusOK || got.status == http.StatusServiceUnavailable))
 		return one(f), true
 	}
 	if asked == nil {

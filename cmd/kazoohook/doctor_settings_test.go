@@ -118,7 +118,7 @@ func TestDoctorBesideJournal(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := doctorWith(t, "DATA_DIR="+dir)
-	d.running = true
+	d.running.Store(true)
 	found, usable := d.checkJournal(t.Context())
 	if !usable || found[0].Status != statusOK || !strings.Contains(found[0].Found, "in use by the running service") {
 		t.Errorf("%+v", found)
@@ -126,7 +126,7 @@ func TestDoctorBesideJournal(t *testing.T) {
 	if err := errors.Join(j.Health(), j.Close()); err != nil {
 		t.Error(err)
 	}
-	d.running = false
+	d.running.Store(false)
 	if found, _ = d.checkJournal(t.Context()); found[0].Status != statusOK {
 		t.Errorf("after the end: %+v", found)
 	}

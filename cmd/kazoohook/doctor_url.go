@@ -80,7 +80,7 @@ func (d *doctor) checkPublicURL(ctx context.Context) ([]finding, bool) {
 func (d *doctor) reached(target *url.URL, got answer, err error) finding {
 	if err != nil {
 		advice := "check from outside, as with curl from another network: many networks don't let a machine reach its own public address"
-		if !d.running {
+		if !d.running.Load() {
 			advice = "start the service first; then, if it goes on, check from outside: many networks don't let a machine reach its own public address"
 		}
 		return warned(advice, "%s can't be reached from here: %v", target, err)
@@ -95,7 +95,7 @@ func (d *doctor) reached(target *url.URL, got answer, err error) finding {
 		}
 		return broken("set PUBLIC_URL to the final address, or switch the redirect off: Kazoo follows it with an empty GET, counts that as success, and the event is lost",
 			"%s answers %d, a redirect %s", target, code, to)
-	case slices.Contains([]int{http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout}, code) && !d.running:
+	case slices.Contains([]int{http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout}, code) && !d.running.Load():
 		return warned("start the service, then look again", "%s answers %d: a proxy is there, and no service behind it", target, code)
 	case slices.Contains([]int{http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout}, code):
 		return broken("correct the address to which the proxy passes requests on (LISTEN_ADDR)", "%s answers %d: a proxy is there but doesn't reach the service", target, code)
