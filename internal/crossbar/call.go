@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+	"github.com/rs/zerolog"
 )
 
 // The names of operations, as Observe and Error.Op give them.
@@ -62,6 +63,10 @@ type request struct {
 	once             bool // repeating it after it may have been processed does harm
 }
 
+// tellAt is the attempt whose failure is told: one alone is not worth a line, and
+// one line is enough until the call ends.
+const tellAt = 2
+
 // call sends a request and repeats it as far as that is safe and the deadline
 // allows. Its error is always an *Error.
 func (c *Client) call(ctx context.Context, r request) (*envelope, error) {
@@ -97,7 +102,11 @@ func (c *Client) call(ctx context.Context, r request) (*envelope, error) {
 		if time.Now().Add(wait).After(deadline) {
 			return nil, e
 		}
-		c.log.Debug().Str("op", r.op).Int("attempt", n).Dur("wait", wait).Str("error", e.Error()).Msg("Kazoo's API failed, trying again")
+		level := zerolog.DebugLevel
+		if n == tellAt {
+			level = zerolog.WarnLevel
+		}
+		c.log.WithLevel(level).Str("op", r.op).Int("attempt", n).Int64("wait_ms", wait.Milliseconds()).Str("error", e.Error()).Msg("Kazoo's API failed, trying again")
 		if err := sleep(ctx, wait); err != nil {
 			return nil, e
 		}

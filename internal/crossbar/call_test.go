@@ -271,7 +271,8 @@ func TestObserveAndLog(t *testing.T) {
 		if got := strings.Join(seen, ","); got != "offered Service Unavailable,offered ,offered OK" {
 			t.Errorf("observed %q", got)
 		}
-		if n := strings.Count(log.String(), `"level":"debug"`); n != 2 {
+		// One failure alone is not worth an operator's line; the second is.
+		if strings.Count(log.String(), `"level":"debug"`) != 1 || strings.Count(log.String(), `"level":"warn"`) != 1 {
 			t.Errorf("log: %s", log.String())
 		}
 		c.Close()
