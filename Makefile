@@ -12,7 +12,7 @@ BUILD_FLAGS := -trimpath -buildvcs=false -ldflags '-s -w -buildid= -X main.stamp
 FUZZTIME ?= 10s
 
 .DEFAULT_GOAL := help
-.PHONY: help test cover vet lint staticcheck vulnerabilities licences tidy generate build demo bench fuzz sbom clean
+.PHONY: help test cover vet lint staticcheck vulnerabilities licences tidy generate build demo bench benchmarks chaos fuzz sbom clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,14 +53,20 @@ build: ## build a static binary, build/kazoohook
 demo: ## run a receiver and a fake Kazoo together
 	$(GO) run ./cmd/kazoohook demo
 
-bench: ## run the benchmarks
+bench: ## measure the whole receive path against a bare handler
+	$(GO) run ./bench/receive
+
+benchmarks: ## run the benchmarks of the packages
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
+chaos: ## prove that nothing is missed, while everything breaks
+	$(GO) run ./bench/chaos
+
 fuzz: ## run each fuzz target for FUZZTIME (10s)
-	@set -e; for file in $$(grep -rl --include='*_test.go' '^func Fuzz' . | sort); do \
+	@set -e; for file in $$(grep -rl --include='*_test.go' --exclude-dir=build '^func Fuzz' . | sort); do \
 		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' $$file); do \
 			echo "== $$target in $$(dirname $$file)"; \
-			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) ./$$(dirname $$file); \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x ./$$(dirname $$file); \
 		done; \
 	done
 

@@ -88,7 +88,7 @@ func createSecret(dir, path string) (err error) {
 
 // syncDir makes new names in dir survive a power failure.
 func syncDir(dir string) error {
-	d, err := os.Open(dir) //nolint:gosec // the operator names the directory
+	d, err := os.Open(dir)
 	if err != nil {
 		return err
 	}

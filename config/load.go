@@ -179,7 +179,7 @@ func readSecret(path string) (secret, problem string) {
 // readBounded reads a regular file (or a pipe, as process substitution gives)
 // of at most limit bytes.
 func readBounded(path string, limit int64) (content []byte, problem string) {
-	f, err := os.Open(path) //nolint:gosec // the operator names the file
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, "can't be read: " + cause(err)
 	}

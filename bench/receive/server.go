@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -76,7 +77,7 @@ func serveBare(ctx context.Context) error {
 	fmt.Println(ln.Addr())
 	srv := &http.Server{Handler: r, ReadHeaderTimeout: 10 * time.Second}
 	context.AfterFunc(ctx, func() { _ = srv.Close() })
-	if err := srv.Serve(ln); err != http.ErrServerClosed { //nolint:errorlint // documented to be returned as it is
+	if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil
@@ -108,7 +109,7 @@ func serveFull(ctx context.Context, dir string) (serverReport, error) {
 	if err != nil {
 		return serverReport{}, err
 	}
-	lines, err := os.Create(dir + "/log")
+	lines, err := os.Create(dir + "/log") //nolint:gosec // a directory of our parent
 	if err != nil {
 		return serverReport{}, err
 	}
@@ -124,5 +125,5 @@ func serveFull(ctx context.Context, dir string) (serverReport, error) {
 	if err != nil {
 		return serverReport{}, err
 	}
-	return serverReport{Appends: int64(stats.Appends), Transactions: int64(stats.Transactions)}, j.Close()
+	return serverReport{Appends: stats.Appends, Transactions: stats.Transactions}, j.Close()
 }

@@ -69,7 +69,7 @@ func (d *doctor) checkDisk(context.Context) ([]finding, bool) {
 	if err := unix.Statfs(dir, &fsys); err != nil {
 		return one(warned("look at it by hand", "the room at %s can't be told: %v", dir, err)), true
 	}
-	free := uint64(fsys.Bavail) * uint64(fsys.Bsize) //nolint:gosec,unconvert // the types differ between systems; none is negative
+	free := uint64(fsys.Bavail) * uint64(fsys.Bsize) //nolint:unconvert // the types differ between systems; none is negative
 	switch {
 	case free < none:
 		return one(broken(advice, "only %s free at %s", bytesText(free), dir)), true
@@ -98,9 +98,9 @@ func (d *doctor) checkJournal(context.Context) ([]finding, bool) {
 		return one(broken("restore it from a copy, or move it away: the next start makes a new one and what Kazoo still has is recovered",
 			"%s %v", path, err)), false
 	}
-	size := uint64(info.Size()) //nolint:gosec // a size is not negative
+	size := uint64(info.Size())
 	if wal, err := os.Stat(path + "-wal"); err == nil {
-		size += uint64(wal.Size()) //nolint:gosec // likewise
+		size += uint64(wal.Size())
 	}
 	use := "no running service was seen"
 	if d.running.Load() {
@@ -116,7 +116,7 @@ func (d *doctor) checkJournal(context.Context) ([]finding, bool) {
 // sqliteFile tells a database from something else by its first bytes
 // (https://www.sqlite.org/fileformat.html). An empty file is a new database.
 func sqliteFile(path string) error {
-	f, err := os.Open(path) //nolint:gosec // the operator names the directory
+	f, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("can't be read: %w", bare(err))
 	}

@@ -33,7 +33,7 @@ func (c *tailCmd) Run(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	var out io.Writer = e.stdout
+	out := e.stdout
 	if c.Format == string(config.LogConsole) {
 		out = consoleLines{newConsole(e.stdout, !e.colours(e.stdout))}
 	}

@@ -194,7 +194,7 @@ func (c *Client) broken(ctx, reqCtx context.Context, r request, fail *Error, err
 	case reqCtx.Err() != nil:
 		err = fmt.Errorf("%w: nothing within %s", ErrTimeout, c.timeout)
 	}
-	fail.because(c.secrets, err)
+	fail = fail.because(c.secrets, err)
 	fail.ambiguous = r.once && sent
 	fail.retry = !fail.ambiguous && !isTLSProblem(err)
 	return fail
@@ -225,7 +225,7 @@ func (c *Client) judge(ctx, reqCtx context.Context, r request, fail *Error, resp
 		fail.retry = retryStatus(resp.StatusCode)
 	case errors.Is(err, errTooLarge):
 		fail.Code = CodeTooLarge
-		fail.because(c.secrets, err)
+		fail = fail.because(c.secrets, err)
 	case err != nil:
 		fail = c.broken(ctx, reqCtx, r, fail, err, true)
 	default:

@@ -137,7 +137,7 @@ func TestCreateHookIsNotRepeatedBlindly(t *testing.T) {
 		"400":           {status(400), false, 1},
 		"200 error 400": {raw(200, "application/json", `{"status":"error","error":"400"}`), false, 1},
 		"401":           {status(401), false, 2},
-		"redirect":      {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "https://x/", 302) }, false, 1},
+		"redirect":      {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "https://x/", http.StatusFound) }, false, 1},
 		"429":           {status(429), false, 100},
 		"refused":       {breaking(refuse{}), false, 100},
 	} {

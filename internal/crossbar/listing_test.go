@@ -128,10 +128,7 @@ func TestListingYieldsEachOnce(t *testing.T) {
 
 func TestListingFallsBack(t *testing.T) {
 	t.Parallel()
-	many := make([]string, 1200)
-	for i := range many {
-		many[i] = "Smith John"
-	}
+	many := slices.Repeat([]string{"Smith John"}, 1200)
 	rows := userRows(append(many, "Adams", "Zorn")...)
 	for name, tc := range map[string]struct {
 		h    http.HandlerFunc

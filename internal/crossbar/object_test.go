@@ -114,7 +114,10 @@ func TestDescendants(t *testing.T) {
 	if n != 2 {
 		t.Errorf("%d accounts", n)
 	}
-	for range c.Descendants(t.Context(), testAccount) {
+	for _, err := range c.Descendants(t.Context(), testAccount) {
+		if err != nil {
+			t.Error(err)
+		}
 		break
 	}
 	for _, err := range c.Descendants(t.Context(), "") {

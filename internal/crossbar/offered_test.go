@@ -66,7 +66,7 @@ func TestSamples(t *testing.T) {
 		t.Errorf("%v, %v", got, err)
 	}
 	for _, code := range []int{403, 404} {
-		c, _ = inMemory(t, http.HandlerFunc(status(code)))
+		c, _ = inMemory(t, status(code))
 		if _, err := c.Samples(t.Context()); err == nil {
 			t.Error("no error")
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -31,9 +32,9 @@ func TestSecretsNeverShow(t *testing.T) {
 				a := newAPI()
 				token := a.issue()
 				own := auth.secrets()
-				echo := strings.Join(append(own, token, jwt(`{"other":1}`), "https://u:urlPassw0rd@h/kazoo/"+hookSecret+"/object",
+				echo := strings.Join(append(slices.Clone(own), token, jwt(`{"other":1}`), "https://u:urlPassw0rd@h/kazoo/"+hookSecret+"/object",
 					"https%3A%2F%2Fh%2Fkazoo%2F"+hookSecret+"%2Fobject", option), " ")
-				secrets := append(own, token, "eyJ", hookSecret, "urlPassw0rd", option, "hunter2")
+				secrets := append(slices.Clone(own), token, "eyJ", hookSecret, "urlPassw0rd", option, "hunter2")
 				shapes := []http.HandlerFunc{
 					func(w http.ResponseWriter, _ *http.Request) {
 						w.Header().Set("X-Request-Id", token)

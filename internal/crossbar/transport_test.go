@@ -36,7 +36,7 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 			w.Header().Set("Location", to)
 			w.WriteHeader(http.StatusMovedPermanently)
 		}))
-		defer srv.Close()
+		t.Cleanup(srv.Close)
 		c := real(t, srv.URL, nil)
 		_, err := c.Offered(t.Context())
 		if err == nil || !strings.Contains(err.Error(), want) || asError(t, err).Code != CodeRedirect || hits != 1 {

@@ -1,6 +1,7 @@
 package event
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -27,7 +28,7 @@ func TestFlattenIOListGivesTheBodyOfEveryAttempt(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, err := FlattenIOList(a.APIItem.ReqBody)
-		if err != nil || string(got) != string(want) {
+		if err != nil || !bytes.Equal(got, want) {
 			t.Errorf("%s: %v\ngot  %q\nwant %q", a.Name, err, got, want)
 		}
 		n++

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -31,19 +32,31 @@ type vector struct {
 
 func loadVectors(t testing.TB) []vector {
 	t.Helper()
-	var all []vector
-	eachLine(t, "testdata/deliveries.jsonl", func(line []byte) {
-		var v vector
-		if err := json.Unmarshal(line, &v); err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, v)
-	})
+	all, err := vectors()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if len(all) != 210 {
 		t.Fatalf("%d vectors, want 210", len(all))
 	}
 	return all
 }
+
+// vectors reads the file once: a hundred tests look for theirs in it.
+var vectors = sync.OnceValues(func() (all []vector, err error) {
+	raw, err := os.ReadFile("testdata/deliveries.jsonl")
+	if err != nil {
+		return nil, err
+	}
+	for line := range bytes.Lines(raw) {
+		var v vector
+		if err := json.Unmarshal(line, &v); err != nil {
+			return nil, err
+		}
+		all = append(all, v)
+	}
+	return all, nil
+})
 
 func sentVectors(t testing.TB) []vector {
 	t.Helper()
@@ -62,7 +75,7 @@ func eachLine(t testing.TB, file string, do func(line []byte)) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // only read from
 	sc := bufio.NewScanner(f)
 	sc.Buffer(nil, 1<<20)
 	for sc.Scan() {

@@ -163,7 +163,7 @@ func TestFaultsInJSON(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	for _, bad := range []string{`{"kind":"slow","delay":"fast"}`, `{"kind":"slow","probabilty":1}`} {
+	for _, bad := range []string{`{"kind":"slow","delay":"fast"}`, `{"kind":"slow","likelihood":1}`} {
 		if json.Unmarshal([]byte(bad), &got) == nil {
 			t.Error("took", bad)
 		}

@@ -15,7 +15,7 @@ import (
 // keeps what it was sent.
 func rawServer(t *testing.T, answer string) (uri string, sent chan string) {
 	t.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +121,7 @@ func TestTransportErrors(t *testing.T) {
 	silent, _ := rawServer(t, "")
 	garbage, _ := rawServer(t, "SSH-2.0-OpenSSH_9.2\r\n\r\n")
 	short, _ := rawServer(t, "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nhalf")
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
