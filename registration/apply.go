@@ -17,6 +17,7 @@ type lapse struct {
 	repairs   int       // times it was switched on again without a long good spell between
 	notBefore time.Time // no further re-enable before this
 	told      bool      // the pause was logged
+	total     int       // repairs since the start
 }
 
 const (
@@ -85,7 +86,7 @@ func (r *Reconciler) logChange(c Change, id, failure string) *zerolog.Event {
 			line.Str("last_failure", failure)
 		}
 		if l := r.lapses[c.Hook.Name]; l != nil && !l.lastGood.IsZero() {
-			line.Time("last_seen_enabled", l.lastGood.UTC()).Dur("off_at_most_ms", r.opts.Now().Sub(l.lastGood))
+			line.Time("last_seen_enabled", l.lastGood.UTC()).Int64("off_at_most_ms", r.opts.Now().Sub(l.lastGood).Milliseconds())
 		}
 	}
 	line.Str("change", string(c.Kind)).Str("hook", c.Hook.Hook).Str("name", c.Hook.Name).Str("hook_id", id)
@@ -150,12 +151,18 @@ func (r *Reconciler) repaired(name, reason string) {
 	}
 	l.notBefore = now.Add(min(repairPause<<min(l.repairs, 10), repairPauseMax))
 	l.repairs++
+	l.total++
 	l.told = false
 	if r.opts.OnRepaired != nil {
 		r.opts.OnRepaired(Repair{Hook: name, Reason: reason, LastGood: l.lastGood, At: now})
 	}
 	r.mu.Lock()
 	r.status.Repairs++
+	for i := range r.status.Hooks {
+		if r.status.Hooks[i].Name == name {
+			r.status.Hooks[i].Repairs = l.total
+		}
+	}
 	r.mu.Unlock()
 }
 

@@ -28,6 +28,8 @@ const (
 	// ahead is how far beyond now is read: clocks are compared to the second,
 	// and each of Kazoo's nodes has its own.
 	ahead = 2 * time.Minute
+	// jumpLook is how far back is read where no clock can be believed.
+	jumpLook = 24 * time.Hour
 	// A month that Kazoo says it doesn't have must stay away this long before it
 	// is given up: databases and views are absent while they are built.
 	archiveGrace = 10 * time.Minute
@@ -70,6 +72,9 @@ func (r *Recoverer) move(ctx context.Context, account string, c checkpoint) erro
 func (r *Recoverer) start(last, now checkpoint) time.Time {
 	offset := now.Kazoo.Sub(now.Ours)
 	from := minTime(minTime(last.Kazoo, last.Ours.Add(offset)), now.Kazoo).Add(-overlap)
+	if last.Kazoo.After(now.Kazoo.Add(ahead)) && last.Ours.After(now.Ours.Add(ahead)) {
+		from = now.Kazoo.Add(-jumpLook) // both were set back: nobody knows how long ago it was
+	}
 	if earliest := now.Kazoo.Add(-longestLook); from.Before(earliest) {
 		r.opts.Log.Warn().Time("from", from.UTC()).Time("to", earliest.UTC()).
 			Msg("the record of failed attempts was last read very long ago: this time is not looked at")

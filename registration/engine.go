@@ -22,6 +22,7 @@ type Engine struct {
 	opts    EngineOptions
 	store   Store
 	budget  *Budget
+	failed  *Failures
 	resync  chan string // reasons for a resync, one waiting at most
 	recover chan struct{}
 
@@ -52,7 +53,7 @@ func NewEngine(api interface {
 	if opts.LastDelivery == nil {
 		opts.LastDelivery = func() time.Time { return time.Time{} }
 	}
-	e := &Engine{opts: opts, store: store, budget: NewBudget(opts.Log), resync: make(chan string, 1), recover: make(chan struct{}, 1),
+	e := &Engine{opts: opts, store: store, budget: NewBudget(opts.Log), failed: NewFailures(), resync: make(chan string, 1), recover: make(chan struct{}, 1),
 		told: map[string]time.Time{}}
 	reg.OnRepaired = e.repaired
 	e.Reconciler = NewReconciler(api, reg)
@@ -84,6 +85,10 @@ func (e *Engine) Overview() Overview {
 // Budget returns how near each hook is to being switched off: failures within
 // the last minute by hook id.
 func (e *Engine) Budget() map[string]int { return e.budget.Failures(e.opts.Now()) }
+
+// RecentFailures returns what Kazoo could not deliver in the last day, grouped by
+// hook and reason, the newest first.
+func (e *Engine) RecentFailures() []FailureGroup { return e.failed.Recent(e.opts.Now()) }
 
 // NoteRefusal tells of a delivery through one of our hooks that we answered
 // with something else than 200 and without asking for a resend: Kazoo counts
@@ -151,6 +156,7 @@ func (e *Engine) recoverOnce(ctx context.Context) {
 		return
 	}
 	e.budget.Observe(attempts, now)
+	e.failed.Observe(attempts, now)
 	e.reachability(attempts, now)
 }
 
@@ -185,7 +191,7 @@ func (e *Engine) resyncLoop(ctx context.Context) error {
 		case err != nil:
 			pause := retry.NextBackOff()
 			timer.Reset(pause)
-			e.opts.Log.Error().Err(err).Str("reason", reason).Dur("retry_in_ms", pause).Msg("resync failed in part or whole; nothing was concluded from what failed")
+			e.opts.Log.Error().Err(err).Str("reason", reason).Int64("retry_in_ms", pause.Milliseconds()).Msg("resync failed in part or whole; nothing was concluded from what failed")
 		default:
 			retry.Reset()
 			timer.Reset(time.Duration(float64(e.opts.ResyncInterval) * (0.95 + rand.Float64()/10))) //nolint:gosec // jitter needs no secrecy

@@ -13,9 +13,9 @@ func Explain(a crossbar.Attempt) string {
 	if a.Status != "" {
 		return explainStatus(a)
 	}
-	words := strings.TrimSpace(a.ClientError)
+	words := redactURI(strings.TrimSpace(a.ClientError))
 	if words == "" {
-		words = a.Reason
+		words = redactURI(a.Reason)
 	}
 	for _, e := range clientErrors {
 		for _, mark := range e.marks {

@@ -63,6 +63,10 @@ const (
 // (kazoo 4.3 applications/webhooks/src/webhooks_util.erl).
 const firingOver = 90 * time.Second
 
+// storedLate is how much later than others an attempt may appear. What nothing
+// but the time of its first try tells from a delivery that we hold waits so long.
+const storedLate = 30 * time.Second
+
 // verdict decides. An answer other than 200 is final; a transport failure is
 // followed by another try until none is left; only failures are recorded. So a
 // firing whose record stops short was answered in the end, or Kazoo itself died
@@ -101,6 +105,8 @@ func (r *Recoverer) settle(ctx context.Context, f firing, now time.Time) error {
 	rec, err := f.record(now)
 	if err != nil {
 		r.unrecoverable(f, d.verdict, err)
+	} else if rec.Dedupe.Rule == event.RuleUnacknowledged && now.Sub(f.last()) < storedLate {
+		return nil // in the next run
 	} else if d.verdict == lost || rec.Dedupe.Rule != event.RuleUnacknowledged {
 		// Where the record stops short, an event that the journal recognises at
 		// any time can be offered to it; another one may have arrived much later

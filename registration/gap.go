@@ -34,7 +34,7 @@ func (e *Engine) gap(g Gap) {
 	e.mu.Unlock()
 	line := e.opts.Log.Warn().Str("reason", g.Reason).Time("to", g.To.UTC())
 	if !g.From.IsZero() {
-		line.Time("from", g.From.UTC()).Dur("at_most_ms", g.To.Sub(g.From))
+		line.Time("from", g.From.UTC()).Int64("at_most_ms", g.To.Sub(g.From).Milliseconds())
 	}
 	line.Msg("events may have been missed in this time; recovering them now")
 }
@@ -103,9 +103,9 @@ func (e *Engine) reachability(attempts []crossbar.Attempt, now time.Time) {
 	last := attempts[len(attempts)-1]
 	delivered := e.opts.LastDelivery()
 	e.mu.Lock()
-	started := e.started
+	started := e.started.Add(-time.Second) // attempts are timed to the second
 	e.mu.Unlock()
-	if last.Result == "success" || !last.Time.After(started) || delivered.After(last.Time) || now.Sub(last.Time) > tellAgain {
+	if last.Result == "success" || last.Time.Before(started) || delivered.After(last.Time) || now.Sub(last.Time) > tellAgain {
 		return
 	}
 	why := Explain(last)

@@ -101,7 +101,7 @@ func (k *Keeper) look(ctx context.Context, r event.Record, wasSilent bool) (sile
 	return silent, k.store.UpsertObjects(ctx, []event.SnapshotObject{snapshot(o, r.ObjectType, r.AccountID, number, now)})
 }
 
-var errSilent = errors.New("Kazoo did not answer a moment ago")
+var errSilent = errors.New("no answer from Kazoo a moment ago")
 
 func (k *Keeper) ask(ctx context.Context, r event.Record, wasSilent bool) (o crossbar.Object, silent bool, err error) {
 	if wasSilent {

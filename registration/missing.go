@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"kazoohook/internal/crossbar"
@@ -67,7 +68,7 @@ func (p *pass) find(ctx context.Context, typ string, accounts []string) ([]event
 }
 
 // missing collects the living objects of the accounts that no listing of this
-// pass showed.
+// pass showed, and the orphans.
 func (p *pass) missing(ctx context.Context, typ string, accounts []string) (missing []event.SnapshotObject, err error) {
 	for _, account := range accounts {
 		unseen := p.store.ObjectsNotSeen(ctx, typ, account, p.number)
@@ -84,7 +85,39 @@ func (p *pass) missing(ctx context.Context, typ string, accounts []string) (miss
 			return nil, err
 		}
 	}
-	return missing, nil
+	if typ == accountType {
+		return missing, nil
+	}
+	return collect(missing, p.orphans(ctx, typ, accounts))
+}
+
+// orphans are the living objects of accounts that are noted as gone: whatever
+// came between the end of an account and that of what it held (a listing that
+// could not be trusted, an object that was noted late) must not let them be
+// forgotten. Those of the accounts that were listed are not among them.
+func (p *pass) orphans(ctx context.Context, typ string, listed []string) iter.Seq2[event.SnapshotObject, error] {
+	unseen := p.store.ObjectsNotSeen(ctx, typ, "", p.number)
+	if p.req.DryRun { // nothing was marked
+		unseen = p.store.Objects(ctx, typ, "")
+	}
+	return func(yield func(event.SnapshotObject, error) bool) {
+		gone := map[string]bool{}
+		for o, err := range unseen {
+			if slices.Contains(listed, o.AccountID) {
+				continue
+			}
+			is, known := gone[o.AccountID]
+			if !known && err == nil {
+				var a event.SnapshotObject
+				a, known, err = p.store.Object(ctx, accountType, o.AccountID)
+				is = known && !a.GoneAt.IsZero()
+				gone[o.AccountID] = is
+			}
+			if (is || err != nil) && !yield(o, err) {
+				return
+			}
+		}
+	}
 }
 
 func collect(list []event.SnapshotObject, objects iter.Seq2[event.SnapshotObject, error]) ([]event.SnapshotObject, error) {
@@ -112,7 +145,9 @@ func (p *pass) confirm(ctx context.Context, typ string, missing []event.Snapshot
 		case crossbar.IsNotFound(err):
 			gone = append(gone, o)
 		case err != nil:
-			return nil, fmt.Errorf("ask for %s %s: %w", typ, o.ID, err)
+			if err := p.trouble(ctx, fmt.Errorf("ask for %s %s: %w", typ, o.ID, err)); err != nil {
+				return nil, err
+			}
 		default:
 			if alive++; alive > maxUnconfirmed {
 				return nil, fmt.Errorf("the listing of %s left out %d objects that exist: it is not to be trusted, nothing is concluded from it", kindOf(typ), alive)

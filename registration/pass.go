@@ -26,6 +26,7 @@ type pass struct {
 	report   Report
 	expected int // objects that the snapshot holds
 	findings []finding
+	troubles []error                // with single objects
 	gone     []event.SnapshotObject // descendant accounts that were deleted
 
 	// DryRun: in place of what is written otherwise.
@@ -62,7 +63,23 @@ func (p *pass) run(ctx context.Context) error {
 	if ctx.Err() == nil {
 		note(p.conclude(ctx))
 	}
+	for _, err := range p.troubles {
+		note(err)
+	}
 	return errors.Join(errs...)
+}
+
+// trouble notes that one object could not be asked for: nothing is concluded
+// about it, and the pass goes on to others unless nobody answers.
+func (p *pass) trouble(ctx context.Context, err error) error {
+	const told = 5
+	if ctx.Err() != nil || unanswered(err) {
+		return err
+	}
+	if len(p.troubles) < told {
+		p.troubles = append(p.troubles, err)
+	}
+	return nil
 }
 
 func unanswered(err error) bool {

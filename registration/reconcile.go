@@ -92,7 +92,12 @@ func (r *Reconciler) Run(ctx context.Context, after func(ctx context.Context, ok
 			return nil
 		case err != nil:
 			pause = retry.NextBackOff()
-			r.opts.Log.Error().Err(err).Dur("retry_in_ms", pause).Msg("registration could not be checked or repaired")
+			var refused *crossbar.Error
+			if errors.As(err, &refused) && !refused.NextTry.IsZero() {
+				// The client paces refused logins: asking it sooner gives the same error.
+				pause = max(pause, time.Until(refused.NextTry))
+			}
+			r.opts.Log.Error().Err(err).Int64("retry_in_ms", pause.Milliseconds()).Msg("registration could not be checked or repaired")
 		default:
 			retry.Reset()
 		}

@@ -3,7 +3,6 @@ package registration
 import (
 	"bytes"
 	"context"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -11,84 +10,8 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"kazoohook/internal/crossbar"
 	"kazoohook/internal/crossbar/crossbartest"
 )
-
-const testSecret = "marked-secret-0123456789"
-
-// cluster is a fake Kazoo and a client that is logged in to it.
-type cluster struct {
-	*crossbartest.Kazoo
-	url string
-	api *crossbar.Client
-}
-
-func newCluster(t *testing.T, opt crossbartest.Options) *cluster {
-	t.Helper()
-	opt.BucketsOff = true
-	k := crossbartest.New(opt)
-	srv := httptest.NewServer(k.API())
-	t.Cleanup(func() { srv.Close(); k.Close() })
-	c := &cluster{Kazoo: k, url: srv.URL}
-	c.api = c.client(t)
-	return c
-}
-
-func (c *cluster) client(t *testing.T) *crossbar.Client {
-	t.Helper()
-	api, err := crossbar.New(crossbar.Options{BaseURL: c.url, Auth: crossbar.Password{User: crossbartest.DefaultUsername, Pass: crossbartest.DefaultPassword},
-		AccountName: "acme", Rate: 10_000})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(api.Close)
-	return api
-}
-
-func (c *cluster) hooks(t *testing.T) []crossbar.Hook {
-	t.Helper()
-	list, err := c.api.Hooks(t.Context(), c.AccountID())
-	if err != nil {
-		t.Fatal(err)
-	}
-	var hooks []crossbar.Hook
-	for _, s := range list {
-		h, err := c.api.Hook(t.Context(), c.AccountID(), s.ID)
-		if err != nil {
-			t.Fatal(err)
-		}
-		hooks = append(hooks, h)
-	}
-	return hooks
-}
-
-func reconcilerOptions(publicURL string, specs ...Spec) Options {
-	if len(specs) == 0 {
-		specs = []Spec{{"object", "user", "doc_deleted"}}
-	}
-	return Options{Desired: Desired{Owner: "kazoohook", PublicURL: publicURL, Secret: testSecret, Specs: specs, Retries: 3}, Interval: time.Hour}
-}
-
-// clock is a time that a test moves.
-type clock struct {
-	mu sync.Mutex
-	t  time.Time
-}
-
-func newClock() *clock { return &clock{t: time.Now()} }
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.t
-}
-
-func (c *clock) add(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.t = c.t.Add(d)
-}
 
 func TestRestartsLeaveOneHook(t *testing.T) {
 	t.Parallel()

@@ -121,7 +121,7 @@ func (p *pass) created(ctx context.Context, s event.SnapshotObject) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("ask for the new %s %s: %w", s.Type, s.ID, err)
+		return p.trouble(ctx, fmt.Errorf("ask for the new %s %s: %w", s.Type, s.ID, err))
 	}
 	p.progress(s.Type, s.AccountID, "asking for each new object")
 	if p.req.DryRun {

@@ -32,6 +32,7 @@ type HookStatus struct {
 	Enabled       bool      `json:"enabled"`
 	DisableReason string    `json:"disable_reason,omitempty"`
 	LastGood      time.Time `json:"last_good,omitzero"` // last seen registered and enabled
+	Repairs       int       `json:"repairs"`            // times it was found off or missing and put right since the start
 }
 
 // Ready reports whether every desired hook is registered and enabled, and if
@@ -70,7 +71,7 @@ func (r *Reconciler) Status() Status {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.status
-	s.Hooks = append([]HookStatus(nil), s.Hooks...)
+	s.Hooks = append([]HookStatus{}, s.Hooks...)
 	return s
 }
 
@@ -91,7 +92,7 @@ func (r *Reconciler) observe(desired, actual []crossbar.Hook) {
 			l.lastGood = now
 		}
 		hooks = append(hooks, HookStatus{Name: d.Name, Hook: d.Hook, CustomData: customDataText(d.CustomData), ID: h.ID,
-			Enabled: h.ID != "" && h.Enabled, DisableReason: h.DisableReason, LastGood: l.lastGood})
+			Enabled: h.ID != "" && h.Enabled, DisableReason: h.DisableReason, LastGood: l.lastGood, Repairs: l.total})
 	}
 	r.mu.Lock()
 	r.status.Hooks = hooks

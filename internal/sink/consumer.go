@@ -5,6 +5,7 @@ package sink
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -60,7 +61,11 @@ type Consumer struct {
 	mu        sync.Mutex
 	rewinds   []rewind
 	interrupt context.CancelFunc // ends the current wait; nil while Run is busy
+	ended     bool               // Run is over: no Rewind will be done
 }
+
+// ErrStopped says that the consumer no longer runs.
+var ErrStopped = errors.New("the consumer has stopped")
 
 type rewind struct {
 	to   int64
@@ -88,10 +93,15 @@ func (c *Consumer) At() int64 { return c.at.Load() }
 func (c *Consumer) Failures() int64 { return c.failed.Load() }
 
 // Rewind moves a running consumer to another place: the next event it handles
-// is the one after to. It returns when the new place is durable, or with ctx.
+// is the one after to. It returns when the new place is durable, with ctx, or
+// with ErrStopped; on an error of saving the consumer stays where it was.
 func (c *Consumer) Rewind(ctx context.Context, to int64) error {
 	r := rewind{to, make(chan error, 1)}
 	c.mu.Lock()
+	if c.ended {
+		c.mu.Unlock()
+		return ErrStopped
+	}
 	c.rewinds = append(c.rewinds, r)
 	if c.interrupt != nil {
 		c.interrupt()
@@ -111,6 +121,7 @@ func (c *Consumer) Rewind(ctx context.Context, to int64) error {
 // The cursor is saved behind the events, not with each batch, so that it costs
 // no sync per event; a crash repeats what was handled since the last save.
 func (c *Consumer) Run(ctx context.Context) error {
+	defer c.end()
 	cursor, err := c.log.Cursor(ctx, c.opts.Name)
 	if err != nil {
 		return fmt.Errorf("consumer %s: read its place: %w", c.opts.Name, err)
@@ -130,7 +141,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 		}
 		c.failed.Add(1)
 		pause := retry.NextBackOff()
-		c.opts.Log.Error().Err(err).Str("consumer", c.opts.Name).Int64("after_seq", c.At()).Dur("retry_in_ms", pause).
+		c.opts.Log.Error().Err(err).Str("consumer", c.opts.Name).Int64("after_seq", c.At()).Int64("retry_in_ms", pause.Milliseconds()).
 			Msg("events could not be handled; they are kept and tried again")
 		_ = c.wait(ctx, pause, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
 	}
@@ -144,13 +155,14 @@ func (c *Consumer) Run(ctx context.Context) error {
 
 // step handles one batch, or waits for one.
 func (c *Consumer) step(ctx context.Context) error {
-	c.mu.Lock()
-	rewinds := c.rewinds
-	c.rewinds = nil
-	c.mu.Unlock()
-	for _, r := range rewinds {
+	for _, r := range c.takeRewinds() {
+		was := c.At()
 		c.at.Store(r.to)
-		r.done <- c.save(ctx)
+		err := c.save(ctx)
+		if err != nil {
+			c.at.Store(was)
+		}
+		r.done <- err
 	}
 	if time.Since(c.savedAt) >= c.opts.Save {
 		if err := c.save(ctx); err != nil {
@@ -175,6 +187,24 @@ func (c *Consumer) step(ctx context.Context) error {
 	return nil
 }
 
+func (c *Consumer) takeRewinds() []rewind {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	rewinds := c.rewinds
+	c.rewinds = nil
+	return rewinds
+}
+
+// end turns away who still waits for a Rewind.
+func (c *Consumer) end() {
+	c.mu.Lock()
+	c.ended = true
+	c.mu.Unlock()
+	for _, r := range c.takeRewinds() {
+		r.done <- ErrStopped
+	}
+}
+
 // wait runs f until it returns, the time is over or a Rewind comes; only a real
 // failure of f is an error.
 func (c *Consumer) wait(ctx context.Context, most time.Duration, f func(context.Context) error) error {
@@ -197,16 +227,28 @@ func (c *Consumer) wait(ctx context.Context, most time.Duration, f func(context.
 	return err
 }
 
-// save makes the consumer's place durable.
+// save makes the consumer's place durable. Where the durable place is not what
+// it was left at, somebody else has moved it (a replay) or our own move had come
+// through although it failed: what is durable counts.
 func (c *Consumer) save(ctx context.Context) error {
 	c.savedAt = time.Now()
 	at := c.At()
 	if at == c.saved {
 		return nil
 	}
-	if err := c.log.MoveCursor(ctx, c.opts.Name, c.saved, at); err != nil {
-		return fmt.Errorf("save the place of consumer %s: %w", c.opts.Name, err)
+	err := c.log.MoveCursor(ctx, c.opts.Name, c.saved, at)
+	if err == nil {
+		c.saved = at
+		return nil
 	}
-	c.saved = at
-	return nil
+	if place, readErr := c.log.Cursor(ctx, c.opts.Name); readErr == nil && place != c.saved {
+		if place != at {
+			c.opts.Log.Warn().Str("consumer", c.opts.Name).Int64("was_at_seq", at).Int64("now_at_seq", place).
+				Msg("somebody else moved this consumer; it goes on from there")
+		}
+		c.saved = place
+		c.at.Store(place)
+		return nil
+	}
+	return fmt.Errorf("save the place of consumer %s: %w", c.opts.Name, err)
 }

@@ -1,0 +1,327 @@
+package registration
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
+
+	"kazoohook/internal/crossbar/crossbartest"
+	"kazoohook/internal/event"
+	"kazoohook/internal/journal"
+)
+
+// comparison is a Resyncer and a Keeper over a real journal and a fake Kazoo.
+type comparison struct {
+	*cluster
+	j      *journal.Journal
+	store  SnapshotStore
+	clock  *clock
+	opts   ResyncOptions
+	logged bytes.Buffer
+	fed    int64 // what the keeper has handled
+}
+
+var deletedUsers = []Spec{{"object", "user", "doc_deleted"}}
+
+func newComparison(t *testing.T, opt crossbartest.Options, specs ...Spec) *comparison {
+	t.Helper()
+	if len(specs) == 0 {
+		specs = deletedUsers
+	}
+	c := &comparison{cluster: newCluster(t, opt), clock: newClock()}
+	c.j = openJournal(t, t.TempDir(), c.clock.now)
+	c.store = c.j
+	c.opts = ResyncOptions{Specs: specs, Log: zerolog.New(&c.logged), Now: c.clock.now}
+	return c
+}
+
+// pass runs a resync, a while after whatever happened before.
+func (c *comparison) pass(t *testing.T, q Request) (Report, error) {
+	t.Helper()
+	c.clock.add(2 * time.Minute)
+	return NewResyncer(c.api, c.store, c.opts).Run(t.Context(), c.AccountID(), q)
+}
+
+func (c *comparison) mustPass(t *testing.T) Report {
+	t.Helper()
+	r, err := c.pass(t, Request{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// seed creates users that were always there.
+func (c *comparison) seed(t *testing.T, account string, n int) []string {
+	t.Helper()
+	users, err := c.SeedUsers(account, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := make([]string, n)
+	for i, u := range users {
+		ids[i] = u.ID
+	}
+	return ids
+}
+
+func (c *comparison) deleteAll(t *testing.T, ids []string) {
+	t.Helper()
+	for _, id := range ids {
+		if err := c.DeleteObject(id); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// live appends an event as if Kazoo had delivered it.
+func (c *comparison) live(t *testing.T, typ, id, account string, a event.Action) event.Appended {
+	t.Helper()
+	got, err := c.j.Append(t.Context(), event.Route(event.Delivery{Source: event.SourceWebhook, ReceivedAt: c.clock.now().UTC(), Hook: "object", HookID: "h1",
+		Method: "POST", ContentType: "application/x-www-form-urlencoded",
+		Body: fmt.Appendf(nil, "id=%s&account_id=%s&action=%s&type=%s&cluster_id=c", id, account, a, typ)}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+func (c *comparison) keeper() *Keeper {
+	return NewKeeper(c.api, c.store, c.opts.Specs, zerolog.New(&c.logged), c.clock.now)
+}
+
+// feed lets the keeper handle what it has not yet.
+func (c *comparison) feed(t *testing.T) {
+	t.Helper()
+	recs, err := c.j.Read(t.Context(), c.fed, 10_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.keeper().Handle(t.Context(), recs); err != nil {
+		t.Fatal(err)
+	}
+	c.fed += int64(len(recs))
+}
+
+// want compares the journal with the events that there should be, each once.
+func (c *comparison) want(t *testing.T, name string, ids ...string) {
+	t.Helper()
+	var got []string
+	for _, r := range events(t, c.j) {
+		if r.Event == name {
+			got = append(got, r.ObjectID)
+		}
+	}
+	slices.Sort(got)
+	ids = slices.Sorted(slices.Values(ids))
+	if diff := cmp.Diff(ids, got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", name, diff)
+	}
+}
+
+func TestResyncFindsWhatIsGone(t *testing.T) {
+	t.Parallel()
+	c := newComparison(t, crossbartest.Options{}, Spec{"object", "all", "all"})
+	ids := c.seed(t, "acme", 120)
+	device, err := c.CreateObject("devices", "acme", map[string]any{"name": "Desk", "mac_address": "00:11"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := c.mustPass(t); !r.Baseline || len(r.Deleted)+len(r.Created) != 0 || r.Listed != 121 {
+		t.Errorf("baseline: %+v", r)
+	}
+	if n := len(events(t, c.j)); n != 0 {
+		t.Fatalf("the baseline yields %d events", n)
+	}
+	c.deleteAll(t, append([]string{device}, ids[:5]...))
+	fresh, err := c.CreateUser(crossbartest.User{FirstName: "Ann", LastName: "Lee", Username: "ann", Email: "ann@x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := c.mustPass(t)
+	if len(r.Deleted) != 6 || len(r.Created) != 1 || r.Baseline || r.Held || r.Limit != minDeletions {
+		t.Errorf("second pass: %+v", r)
+	}
+	c.want(t, "user.deleted", ids[:5]...)
+	c.want(t, "device.deleted", device)
+	c.want(t, "user.created", fresh.ID)
+	recs := events(t, c.j)
+	for _, rec := range recs {
+		e := event.Decode(rec)
+		if rec.Source != event.SourceResync || rec.AccountID != c.AccountID() || e.ObjectName == "" {
+			t.Errorf("event: %+v", e)
+		}
+		if rec.ObjectID == fresh.ID && (e.ObjectName != "Ann Lee" || e.Data["username"] != "ann" || e.Data["email"] != "ann@x") {
+			t.Errorf("event of the new user: %+v", e)
+		}
+	}
+	if r := c.mustPass(t); len(r.Deleted)+len(r.Created) != 0 || len(events(t, c.j)) != len(recs) {
+		t.Errorf("third pass: %+v", r)
+	}
+
+	// Told late, it is the same event.
+	if got := c.live(t, "user", ids[0], c.AccountID(), event.Deleted); !got.Duplicate {
+		t.Error("a live deletion after the resync's is another event")
+	}
+	// Brought back and deleted again, it is another.
+	if err := c.Undelete(ids[1]); err != nil {
+		t.Fatal(err)
+	}
+	c.mustPass(t)
+	c.want(t, "user.created", fresh.ID, ids[1])
+	c.deleteAll(t, ids[1:2])
+	c.mustPass(t)
+	c.want(t, "user.deleted", append(slices.Clone(ids[:5]), ids[1])...)
+}
+
+func TestUndeletedWhereOnlyDeletionsAreWatched(t *testing.T) {
+	t.Parallel()
+	c := newComparison(t, crossbartest.Options{})
+	ids := c.seed(t, "acme", 3)
+	c.mustPass(t)
+	c.deleteAll(t, ids[:1])
+	c.live(t, "user", ids[0], c.AccountID(), event.Deleted)
+	c.feed(t)
+	if err := c.Undelete(ids[0]); err != nil {
+		t.Fatal(err)
+	}
+	// At first the listing may be older than the deletion.
+	if _, err := NewResyncer(c.api, c.store, c.opts).Run(t.Context(), c.AccountID(), Request{}); err != nil {
+		t.Fatal(err)
+	}
+	if o, _, _ := c.j.Object(t.Context(), "user", ids[0]); o.GoneAt.IsZero() {
+		t.Error("a listing at the time of the deletion brought the user back")
+	}
+	c.mustPass(t)
+	if o, _, _ := c.j.Object(t.Context(), "user", ids[0]); !o.GoneAt.IsZero() {
+		t.Error("the user is still gone")
+	}
+	c.deleteAll(t, ids[:1])
+	c.mustPass(t)
+	c.want(t, "user.deleted", ids[0], ids[0])
+}
+
+// state is all that a resync could change, as text.
+func (c *comparison) state(t *testing.T) string {
+	t.Helper()
+	var b strings.Builder
+	for _, typ := range objectTypes() {
+		for o, err := range c.j.ObjectsNotSeen(t.Context(), typ, "", 1<<60) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprintf(&b, "%+v\n", o)
+		}
+		for _, account := range append([]string{""}, c.accountIDs()...) {
+			v, err := c.j.State(t.Context(), baselineKey+typ+"."+account)
+			fmt.Fprintln(&b, v, err)
+		}
+	}
+	for _, key := range []string{ownerKey, passKey} {
+		v, err := c.j.State(t.Context(), key)
+		fmt.Fprintln(&b, v, err)
+	}
+	fmt.Fprintln(&b, len(events(t, c.j)))
+	return b.String()
+}
+
+func (c *comparison) accountIDs() (ids []string) {
+	for _, a := range c.Accounts() {
+		ids = append(ids, a.ID)
+	}
+	return ids
+}
+
+func TestDryRunChangesNothing(t *testing.T) {
+	t.Parallel()
+	c := newComparison(t, crossbartest.Options{}, Spec{"object", "all", "all"})
+	c.opts.IncludeSubaccounts = true
+	ids := c.seed(t, "acme", 40)
+	dry := func() Report {
+		t.Helper()
+		before := c.state(t)
+		r, err := c.pass(t, Request{DryRun: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(before, c.state(t)); diff != "" {
+			t.Errorf("the dry run changed something:\n%s", diff)
+		}
+		return r
+	}
+	if r := dry(); !r.Baseline || len(r.Deleted)+len(r.Created) != 0 || r.Listed != 42 {
+		t.Errorf("before the baseline: %+v", r)
+	}
+	c.mustPass(t)
+	c.deleteAll(t, ids[:3])
+	account, err := c.CreateAccount(crossbartest.Account{Name: "acme-west"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, err := c.CreateUser(crossbartest.User{AccountID: account})
+	if err != nil {
+		t.Fatal(err)
+	}
+	would := dry()
+	did := c.mustPass(t)
+	if len(would.Deleted) != 3 || len(would.Created) != 2 || len(did.Deleted) != 3 || len(did.Created) != 2 {
+		t.Errorf("would report %d and %d, did report %d and %d", len(would.Deleted), len(would.Created), len(did.Deleted), len(did.Created))
+	}
+	c.want(t, "user.created", u.ID)
+	c.deleteAll(t, []string{u.ID})
+	if err := c.DeleteAccount(account); err != nil {
+		t.Fatal(err)
+	}
+	if r := dry(); len(r.Deleted) != 2 {
+		t.Errorf("of the deleted account: %+v", r)
+	}
+	c.mustPass(t)
+	if err := c.Undelete(ids[0]); err != nil {
+		t.Fatal(err)
+	}
+	if r := dry(); len(r.Created) != 1 {
+		t.Errorf("of the undeleted user: %+v", r)
+	}
+	c.opts.Specs = deletedUsers
+	if r := dry(); len(r.Created) != 0 {
+		t.Errorf("creations aren't watched: %+v", r)
+	}
+}
+
+func TestAnotherAccountIsRefused(t *testing.T) {
+	t.Parallel()
+	c := newComparison(t, crossbartest.Options{})
+	c.seed(t, "acme", 3)
+	c.mustPass(t)
+	_, err := NewResyncer(c.api, c.store, c.opts).Run(t.Context(), "0123456789abcdef0123456789abcdef", Request{})
+	if !errors.Is(err, ErrOtherAccount) {
+		t.Errorf("error: %v", err)
+	}
+}
+
+func TestProgressIsLoggedNowAndThen(t *testing.T) {
+	t.Parallel()
+	c := newComparison(t, crossbartest.Options{})
+	c.seed(t, "acme", 510)
+	tick := c.clock.now
+	c.opts.Now = func() time.Time { c.clock.add(6 * time.Second); return tick() }
+	c.mustPass(t)
+	if n := strings.Count(c.logged.String(), "resync is listing"); n < 1 || n > 2 {
+		t.Errorf("%d lines of progress:\n%s", n, &c.logged)
+	}
+	c.opts.Now = tick
+	var last Progress
+	if _, err := c.pass(t, Request{Progress: func(p Progress) { last = p }}); err != nil {
+		t.Fatal(err)
+	}
+	if want := (Progress{Account: c.AccountID(), Type: "user", Listed: 510, Expected: 510}); last != want {
+		t.Errorf("progress %+v, want %+v", last, want)
+	}
+}

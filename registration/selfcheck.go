@@ -1,0 +1,91 @@
+package registration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// InstanceHeader is the header in which the public /healthz tells which process
+// answers: a random text, new at every start.
+const InstanceHeader = "Kazoohook-Instance"
+
+// SelfCheck asks for our own health through PUBLIC_URL, as Kazoo would come, and
+// compares who answers: a receiver that is ready but that nobody can reach is
+// the commonest failure. What it sees is our side of the network; Kazoo's may
+// see it differently.
+type SelfCheck struct {
+	PublicURL string
+	Instance  string       // what our /healthz tells
+	Client    *http.Client // must not follow redirects: Kazoo would lose the event
+	Interval  time.Duration
+	Log       zerolog.Logger
+}
+
+// NewSelfCheck returns a SelfCheck that probes every five minutes.
+func NewSelfCheck(publicURL, instance string, log zerolog.Logger) *SelfCheck {
+	return &SelfCheck{PublicURL: publicURL, Instance: instance, Interval: 5 * time.Minute, Log: log, Client: &http.Client{
+		Timeout:       10 * time.Second,
+		Transport:     &http.Transport{DisableKeepAlives: true, Proxy: nil},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+// Run probes until ctx ends and logs when the result changes, sooner again after
+// a failure.
+func (s *SelfCheck) Run(ctx context.Context) error {
+	told := "-"
+	for {
+		pause, result := s.Interval, ""
+		if err := s.Once(ctx); err != nil {
+			result, pause = err.Error(), min(time.Minute, s.Interval)
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		switch {
+		case result == told:
+		case result == "":
+			s.Log.Info().Str("public_url", s.PublicURL).Msg("self-check: we are reached through PUBLIC_URL")
+		default:
+			s.Log.Warn().Str("public_url", s.PublicURL).Msg("self-check: we are not reached through PUBLIC_URL: " + result)
+		}
+		told = result
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pause):
+		}
+	}
+}
+
+// Once probes once. The error says in plain words what is wrong.
+func (s *SelfCheck) Once(ctx context.Context) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(s.PublicURL, "/")+"/healthz", nil)
+	if err != nil {
+		return errors.New("PUBLIC_URL is not valid")
+	}
+	resp, err := s.Client.Do(req)
+	if err != nil {
+		return fmt.Errorf("nobody answers: %w", err)
+	}
+	defer func() { _ = resp.Body.Close() }() // only read from
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10))
+	switch got := resp.Header.Get(InstanceHeader); {
+	case resp.StatusCode/100 == 3:
+		return fmt.Errorf("a redirect (%d) answers: PUBLIC_URL must be the final address, or every event is lost", resp.StatusCode)
+	case got == "":
+		return fmt.Errorf("something else than kazoohook answers there (status %d)", resp.StatusCode)
+	case got != s.Instance:
+		return errors.New("another kazoohook process answers there")
+	case resp.StatusCode != http.StatusOK:
+		return fmt.Errorf("the answer has status %d", resp.StatusCode)
+	}
+	return nil
+}
