@@ -61,11 +61,13 @@ func (a *answer) resend(o outcome, after string) {
 }
 
 func (a *answer) tooLarge() {
+	a.receiver.tellRefused(a.r)
 	hangUp(a.w, a.r)
 	a.fail(tooLarge, http.StatusRequestEntityTooLarge, "body too large")
 }
 
 func (a *answer) methodNotAllowed() {
+	a.receiver.tellRefused(a.r)
 	a.w.Header().Set("Allow", "GET, POST, PUT")
 	hangUp(a.w, a.r)
 	a.fail(badMethod, http.StatusMethodNotAllowed, "method not allowed")

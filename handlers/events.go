@@ -189,7 +189,7 @@ func appendEvent(dst []byte, d Deps, rec event.Record) []byte {
 }
 
 func decode(d Deps, rec event.Record) event.Event {
-	e := event.Decode(rec)
+	e := event.Describe(rec)
 	if d.Enrich != nil {
 		d.Enrich(&e)
 	}

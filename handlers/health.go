@@ -26,16 +26,21 @@ func adminDetail(c Check) string {
 }
 
 // healthz says that the process lives and answers; nothing else.
-func healthz() http.Handler {
+func healthz(instance string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		w.Header().Set("Cache-Control", "no-store")
+		if instance != "" {
+			w.Header().Set("Kazoohook-Instance", instance)
+		}
 		_, _ = w.Write([]byte("ok\n"))
 	})
 }
 
-// readyz answers 200 if every check passes and we are not stopping, else 503.
-func readyz(d Deps, detail checkDetail) http.Handler {
+// readyz answers 200 if every check passes and we are not stopping, else with
+// the status notReady: 503 for those that only look at the status, 200 for the
+// page, since a browser complains of each 503 in its console.
+func readyz(d Deps, detail checkDetail, notReady int) http.Handler {
 	type check struct {
 		Name   string `json:"name"`
 		OK     bool   `json:"ok"`
@@ -59,7 +64,7 @@ func readyz(d Deps, detail checkDetail) http.Handler {
 		w.Header().Set("Cache-Control", "no-store")
 		status := http.StatusOK
 		if !b.Ready {
-			status = http.StatusServiceUnavailable
+			status = notReady
 		}
 		writeJSONStatus(w, status, b)
 	})

@@ -28,6 +28,7 @@ type receiver struct {
 	now      func() time.Time
 	maxBody  int64
 	patience *patience
+	refused  func(hookID string)
 
 	previous, elsewhere, refusals, partial *throttle
 
@@ -69,6 +70,7 @@ func newReceiver(d Deps) *receiver {
 		log:       d.Log,
 		now:       d.Now,
 		maxBody:   d.MaxBody,
+		refused:   d.Refused,
 		patience:  &patience{length: d.AppendTimeout, now: time.Now},
 		previous:  every(time.Minute),
 		elsewhere: every(time.Minute),
@@ -101,6 +103,7 @@ func (h *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			h.log.Warn().Str("source_address", source.text()).Int("not_logged", n).
 				Msg("right hook secret from an address that may not deliver (ALLOW_CIDRS): answered 404")
 		}
+		h.tellRefused(r)
 		notFound(w, r)
 		return
 	}
@@ -175,6 +178,14 @@ func (h *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		Bool("duplicate", done.Duplicate).Bool("answer_written", written).Msg("delivery taken")
 }
 
+// tellRefused tells of a request that is answered so that Kazoo, if it sent it,
+// counts a failure of the hook.
+func (h *receiver) tellRefused(r *http.Request) {
+	if id := r.Header.Get("X-Hook-Id"); id != "" && h.refused != nil {
+		h.refused(id)
+	}
+}
+
 // wrongSecret answers a request without the secret. The body is never read.
 func (h *receiver) wrongSecret(w http.ResponseWriter, r *http.Request) {
 	source := h.sources.of(r)
@@ -184,6 +195,7 @@ func (h *receiver) wrongSecret(w http.ResponseWriter, r *http.Request) {
 	}
 	h.metrics.rejected.WithLabelValues(reason).Inc()
 	if reason == rejectSecret {
+		h.tellRefused(r)
 		h.log.Debug().Str("source_address", source.text()).Msg("wrong or missing hook secret")
 	}
 	notFound(w, r)

@@ -38,6 +38,13 @@ type Deps struct {
 	TrustedProxies []netip.Prefix
 	// Draining reports whether the service is stopping. Called for each delivery.
 	Draining func() bool
+	// Instance, if set, is told by the public /healthz in the header
+	// Kazoohook-Instance: the nonce of the self-check.
+	Instance string
+	// Refused is told the hook id, as the request claims it, of each delivery that
+	// was answered with neither 200 nor a request to resend: Kazoo counts those
+	// towards switching the hook off. Anyone can claim an id. May be nil.
+	Refused func(hookID string)
 	// Ready makes the checks behind /readyz. It must be cheap: anyone may ask.
 	Ready func(context.Context) []Check
 
@@ -52,6 +59,8 @@ type Deps struct {
 	// it; Consumers likewise the journal's consumers. Any JSON-able value.
 	Hooks     func(context.Context) (any, error)
 	Consumers func(context.Context) (any, error)
+	// Attempts gives what Kazoo could not deliver lately and why, a JSON-able list.
+	Attempts func(context.Context) (any, error)
 	// Replay moves a consumer back; see ReplayRequest.
 	Replay func(context.Context, ReplayRequest) (ReplayResult, error)
 	// Resync compares Kazoo's objects with the snapshot now. It may take minutes;
@@ -123,10 +132,10 @@ func publicRoutes(d Deps) http.Handler {
 	r := chi.NewRouter()
 	// The hook is one segment; more than one is still a delivery, kept as unknown.
 	r.Handle("/kazoo/{secret}/*", receive)
-	r.Method(http.MethodGet, "/healthz", healthz())
-	r.Method(http.MethodHead, "/healthz", healthz())
-	r.Method(http.MethodGet, "/readyz", readyz(d, publicDetail))
-	r.Method(http.MethodHead, "/readyz", readyz(d, publicDetail))
+	r.Method(http.MethodGet, "/healthz", healthz(d.Instance))
+	r.Method(http.MethodHead, "/healthz", healthz(d.Instance))
+	r.Method(http.MethodGet, "/readyz", readyz(d, publicDetail, http.StatusServiceUnavailable))
+	r.Method(http.MethodHead, "/readyz", readyz(d, publicDetail, http.StatusServiceUnavailable))
 	// A method that chi doesn't know never reaches a route: the receiver tells
 	// 404 from 405 by the secret, also for those.
 	r.MethodNotAllowed(receive.ServeHTTP)
@@ -140,8 +149,8 @@ func adminRoutes(d Deps) http.Handler {
 	r.Use(adminHeaders(d.WriteTimeout), adminRecover(d), guard.host)
 	r.NotFound(notFoundProblem)
 	r.MethodNotAllowed(methodProblem)
-	r.Method(http.MethodGet, "/healthz", healthz())
-	r.Method(http.MethodGet, "/readyz", readyz(d, adminDetail))
+	r.Method(http.MethodGet, "/healthz", healthz(""))
+	r.Method(http.MethodGet, "/readyz", readyz(d, adminDetail, http.StatusServiceUnavailable))
 	r.With(guard.sameOrigin, jsonOnly).Method(http.MethodPost, "/api/session", guard.login())
 	r.With(guard.sameOrigin).Method(http.MethodDelete, "/api/session", guard.logout())
 	r.Group(func(r chi.Router) {
@@ -154,6 +163,9 @@ func adminRoutes(d Deps) http.Handler {
 		r.Method(http.MethodGet, "/api/events/{seq}", oneEvent(d))
 		r.Method(http.MethodGet, "/api/hooks", answerWith(d, d.Hooks))
 		r.Method(http.MethodGet, "/api/consumers", answerWith(d, d.Consumers))
+		r.Method(http.MethodGet, "/api/checks", readyz(d, adminDetail, http.StatusOK))
+		r.Method(http.MethodGet, "/api/attempts", answerWith(d, d.Attempts))
+		r.Method(http.MethodGet, "/api/rates", newRates(d))
 		r.With(guard.sameOrigin, jsonOnly).Method(http.MethodPost, "/api/replay", replay(d))
 		r.With(guard.sameOrigin, jsonOnly).Method(http.MethodPost, "/api/resync", resync(d))
 	})

@@ -4,23 +4,24 @@ import (
 	"net/url"
 	"slices"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/rs/zerolog"
 
 	"kazoohook/config"
-	"kazoohook/handlers"
 	"kazoohook/internal/crossbar"
 	"kazoohook/registration"
 )
 
 func newCrossbar(cfg *config.Config, log zerolog.Logger, secrets ...string) (*crossbar.Client, error) {
-	return crossbar.New(crossbar.Options{
+	return crossbar.New(crossbarOptions(cfg, log, secrets...))
+}
+
+func crossbarOptions(cfg *config.Config, log zerolog.Logger, secrets ...string) crossbar.Options {
+	return crossbar.Options{
 		BaseURL: cfg.KazooAPIURL.String(), Auth: auth(cfg),
 		AccountName: cfg.KazooAccountName, AccountRealm: cfg.KazooAccountRealm,
 		Rate: cfg.KazooAPIRate, CAFile: cfg.KazooCAFile, InsecureTLS: cfg.KazooInsecureTLS,
 		Secrets: secrets, Log: log, UserAgent: version().userAgent(),
-	})
+	}
 }
 
 func auth(cfg *config.Config) crossbar.Auth {
@@ -73,13 +74,4 @@ func resyncOptions(cfg *config.Config, log zerolog.Logger) registration.ResyncOp
 	return registration.ResyncOptions{
 		Specs: hookSpecs(cfg), IncludeSubaccounts: cfg.IncludeSubaccounts, MaxDeletions: int(cfg.ResyncMaxDeletions), Log: log,
 	}
-}
-
-// newRegistry is the one private registry: the components' own collectors and
-// those of the process.
-func newRegistry(m *handlers.Metrics) *prometheus.Registry {
-	r := prometheus.NewRegistry()
-	r.MustRegister(m.Collectors()...)
-	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewBuildInfoCollector())
-	return r
 }

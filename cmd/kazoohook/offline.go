@@ -103,7 +103,8 @@ func runResync(ctx context.Context, r *registration.Resyncer, account string, q 
 	report, err := r.Run(ctx, account, registration.Request{DryRun: q.DryRun, Confirm: q.Confirm, Progress: func(p registration.Progress) {
 		progress(handlers.ResyncProgress{Type: p.Type, Account: p.Account, Listed: p.Listed, Expected: p.Expected})
 	}})
-	out := handlers.ResyncResult{DryRun: q.DryRun, Baseline: report.Baseline, Held: report.Held, Limit: report.Limit, Listed: report.Listed}
+	out := handlers.ResyncResult{DryRun: q.DryRun, Baseline: report.Baseline, Held: report.Held, Limit: report.Limit, Listed: report.Listed,
+		Deleted: []handlers.ResyncObject{}, Created: []handlers.ResyncObject{}}
 	for _, o := range report.Deleted {
 		out.Deleted = append(out.Deleted, handlers.ResyncObject{Type: o.Type, ID: o.ID, AccountID: o.AccountID, Name: o.Name})
 	}

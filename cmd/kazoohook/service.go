@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -12,6 +13,7 @@ import (
 
 	"kazoohook/config"
 	"kazoohook/handlers"
+	"kazoohook/handlers/ui"
 	"kazoohook/internal/crossbar"
 	"kazoohook/internal/event"
 	"kazoohook/internal/journal"
@@ -30,6 +32,7 @@ type service struct {
 	log       *sink.Consumer
 	snapshot  *sink.Consumer
 	server    *server.Server
+	instance  string // random: tells this process from others in a self-check
 	draining  atomic.Bool
 	delivered atomic.Int64 // Unix nanoseconds of the last delivery taken
 }
@@ -37,43 +40,50 @@ type service struct {
 // newService opens the journal and binds the listeners, in that order: nothing
 // is taken that can't be kept, and Kazoo is told of no URL that doesn't listen.
 func newService(ctx context.Context, cfg *config.Config, l logs) (*service, error) {
-	s := &service{cfg: cfg, logs: l}
+	s := &service{cfg: cfg, logs: l, instance: rand.Text()}
 	if err := cfg.EnsureHookSecret(); err != nil {
 		return nil, err
 	}
 	secret := cfg.HookSecret.Reveal()
+	specs := hookSpecs(cfg)
+	measured := newMetrics(hookNames(specs))
+	apiOptions := crossbarOptions(cfg, l.Log, secret, cfg.HookSecretPrevious.Reveal())
+	apiOptions.Observe = measured.crossbar.Observe
 	var err error
-	if s.api, err = newCrossbar(cfg, l.Log, secret); err != nil {
+	if s.api, err = crossbar.New(apiOptions); err != nil {
 		return nil, err
 	}
 	if s.journal, err = journal.Open(ctx, journal.Options{
 		Dir: cfg.DataDir, Retention: cfg.JournalRetention, MaxBytes: int64(cfg.JournalMaxBytes), Log: l.Log,
+		Observe: measured.journal.Observe(),
 	}); err != nil {
 		return nil, err
 	}
-	specs := hookSpecs(cfg)
-	s.engine = registration.NewEngine(s.api, s.journal,
+	counted := countedJournal{s.journal, measured.events}
+	s.engine = registration.NewEngine(s.api, counted,
 		reconcileOptions(cfg, secret, l.Log),
 		registration.RecoverOptions{PublicURL: cfg.PublicURL.String(), Log: l.Log},
 		resyncOptions(cfg, l.Log),
 		registration.EngineOptions{ResyncInterval: cfg.ResyncInterval, LastDelivery: s.lastDelivery, Log: l.Log})
-	keeper := registration.NewKeeper(s.api, s.journal, specs, l.Log, time.Now)
-	s.log = sink.NewConsumer(s.journal, sink.NewLogSink(l.Out, keeper.Enrich), sink.Options{Name: logConsumer, Log: l.Log})
+	keeper := registration.NewKeeper(s.api, counted, specs, l.Log, time.Now)
+	lines := sink.NewLogSink(l.Out, keeper.Enrich)
+	s.log = sink.NewConsumer(s.journal, lines, sink.Options{Name: logConsumer, Log: l.Log})
 	s.snapshot = sink.NewConsumer(s.journal, keeper, sink.Options{Name: "snapshot", Log: l.Log})
 
-	metrics := handlers.NewMetrics(hookNames(specs))
 	public, admin := handlers.New(handlers.Deps{
-		Journal: deliveries{s.journal, s}, History: s.journal,
+		Journal: deliveries{counted, s}, History: s.journal,
 		Secret: secret, PreviousSecret: cfg.HookSecretPrevious.Reveal(),
 		AllowFrom: cfg.AllowCIDRs, TrustedProxies: cfg.TrustedProxies,
-		Draining: s.draining.Load, Ready: s.ready,
-		AdminToken: cfg.AdminToken.Reveal(), Gatherer: newRegistry(metrics),
+		Draining: s.draining.Load, Instance: s.instance, Refused: s.engine.NoteRefusal, Ready: s.ready,
+		AdminToken: cfg.AdminToken.Reveal(), Gatherer: measured.registry(s, lines),
 		Hooks:     func(context.Context) (any, error) { return s.engine.Overview(), nil },
 		Consumers: func(ctx context.Context) (any, error) { return s.journal.Consumers(ctx) },
+		Attempts:  func(context.Context) (any, error) { return s.engine.RecentFailures(), nil },
+		Page:      ui.New(),
 		Replay:    s.replay,
 		Resync:    s.resync,
 		Enrich:    func(e *event.Event) { keeper.Enrich(context.Background(), e) },
-		Metrics:   metrics, Log: l.Log,
+		Metrics:   measured.handlers, Log: l.Log,
 	})
 	adminAddr := server.Off
 	if !cfg.AdminAddr.Off() {
@@ -99,6 +109,10 @@ func (s *service) run(ctx context.Context) error {
 	front, frontCtx := errgroup.WithContext(ctx)
 	front.Go(func() error { return s.server.Serve(frontCtx) })
 	front.Go(func() error { return s.engine.Run(frontCtx) })
+	if s.cfg.SelfCheck {
+		check := registration.NewSelfCheck(s.cfg.PublicURL.String(), s.instance, s.logs.Log)
+		front.Go(func() error { return check.Run(frontCtx) })
+	}
 
 	back, backCtx := errgroup.WithContext(context.WithoutCancel(ctx))
 	backCtx, stopBack := context.WithCancel(backCtx)
@@ -200,12 +214,12 @@ func (s *service) resync(ctx context.Context, q handlers.ResyncRequest, progress
 
 // deliveries notes when Kazoo last reached us.
 type deliveries struct {
-	*journal.Journal
+	countedJournal
 	service *service
 }
 
 // Append keeps a delivery.
 func (d deliveries) Append(ctx context.Context, r event.Record) (event.Appended, error) {
 	d.service.delivered.Store(r.ReceivedAt.UnixNano())
-	return d.Journal.Append(ctx, r)
+	return d.countedJournal.Append(ctx, r)
 }

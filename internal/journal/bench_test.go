@@ -3,6 +3,8 @@ package journal
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -82,6 +84,25 @@ func BenchmarkAppend(b *testing.B) {
 				s, _ := j.Stats(context.Background())
 				b.ReportMetric(float64(s.Transactions)/float64(b.N), "syncs/event")
 			})
+		}
+	}
+}
+
+// BenchmarkSync is what the disk takes for one small write with its sync: the
+// floor of an append by a single caller.
+func BenchmarkSync(b *testing.B) {
+	f, err := os.Create(filepath.Join(b.TempDir(), "file"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	page := make([]byte, 4096+frameHeader)
+	for i := 0; b.Loop(); i++ {
+		if _, err := f.WriteAt(page, int64(i%1000*len(page))); err != nil {
+			b.Fatal(err)
+		}
+		if err := f.Sync(); err != nil {
+			b.Fatal(err)
 		}
 	}
 }

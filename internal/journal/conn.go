@@ -18,6 +18,7 @@ import (
 type conn struct {
 	dc    driver.Conn
 	stmts map[string]driver.Stmt
+	fault func(sql string) error
 }
 
 // openConn opens path with the pragmas given, e.g. "synchronous(full)".
@@ -32,13 +33,32 @@ func openConn(path string, pragmas ...string) (*conn, error) {
 
 func (c *conn) prepare(sql string) (driver.Stmt, error) {
 	if s, ok := c.stmts[sql]; ok {
-		return s, nil
+		return s, c.broken(sql)
+	}
+	s, err := c.once(sql)
+	if err == nil {
+		c.stmts[sql] = s
+	}
+	return s, err
+}
+
+// broken is what a test wants to go wrong.
+func (c *conn) broken(sql string) error {
+	if c.fault == nil {
+		return nil
+	}
+	return c.fault(sql)
+}
+
+// once prepares a statement that its caller closes.
+func (c *conn) once(sql string) (driver.Stmt, error) {
+	if err := c.broken(sql); err != nil {
+		return nil, err
 	}
 	s, err := c.dc.Prepare(sql)
 	if err != nil {
 		return nil, fmt.Errorf("%w in %.60q", err, sql)
 	}
-	c.stmts[sql] = s
 	return s, nil
 }
 
@@ -68,9 +88,9 @@ func (c *conn) rows(ctx context.Context, sql string, args []any, each func([]dri
 
 // adhoc is rows for a query that is not worth keeping.
 func (c *conn) adhoc(ctx context.Context, sql string, args []any, each func([]driver.Value) error) (err error) {
-	s, err := c.dc.Prepare(sql)
+	s, err := c.once(sql)
 	if err != nil {
-		return fmt.Errorf("%w in %.60q", err, sql)
+		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	return scan(ctx, s, args, each)
@@ -150,13 +170,11 @@ func placeholders(n int) string { return strings.TrimSuffix(strings.Repeat("?,",
 
 // script runs several statements, kept by nobody.
 func (c *conn) script(ctx context.Context, sql string) (err error) {
-	s, err := c.dc.Prepare(sql)
+	s, err := c.once(sql)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	_, err = s.(interface {
-		ExecContext(context.Context, []driver.NamedValue) (driver.Result, error)
-	}).ExecContext(ctx, nil)
+	_, err = s.(driver.StmtExecContext).ExecContext(ctx, nil)
 	return err
 }

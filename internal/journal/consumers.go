@@ -9,10 +9,10 @@ import (
 
 // Consumer is a named reader of the journal.
 type Consumer struct {
-	Name       string
-	Cursor     int64   // number of the last event it is done with
-	Lag        int64   // events after that
-	LagSeconds float64 // age of the oldest of them, 0 if there is none
+	Name       string  `json:"name"`
+	Cursor     int64   `json:"cursor"`      // number of the last event it is done with
+	Lag        int64   `json:"lag"`         // events after that
+	LagSeconds float64 `json:"lag_seconds"` // age of the oldest of them, 0 if there is none
 }
 
 // Cursor is the number of the last event a consumer is done with, 0 for one
@@ -49,7 +49,7 @@ func (j *Journal) MoveCursor(ctx context.Context, consumer string, from, to int6
 func (j *Journal) Consumers(ctx context.Context) (list []Consumer, err error) {
 	first, last := j.tail.bounds()
 	err = j.read(ctx, func(c *conn) error {
-		list = nil
+		list = []Consumer{}
 		err := c.rows(ctx, "SELECT name, cursor FROM consumers ORDER BY name", nil, func(v []driver.Value) error {
 			name, _ := v[0].(string)
 			cursor, _ := v[1].(int64)

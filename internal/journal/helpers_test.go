@@ -131,3 +131,15 @@ func (r *numbers) each(workers int, do func(int64)) <-chan struct{} {
 	go func() { wg.Wait(); close(done) }()
 	return done
 }
+
+// memoryDir is a directory whose syncs cost nothing, where there is one: for
+// tests of what happens, not of what lasts.
+func memoryDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "journal-test-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}

@@ -15,8 +15,8 @@ import (
 const (
 	mergeAt   = 1 << 14 // events, start merging
 	mergeHard = 1 << 15 // events, finish before taking more
-	mergeStep = 256     // entries in one transaction while others wait
-	mergeIdle = 4096    // entries in one transaction while nobody does
+	mergeStep = 512     // entries in one transaction: what an append may have to wait for
+	mergeRate = 4       // entries for every event that comes meanwhile: at most 3 are needed
 )
 
 // merge brings the tables that follow from the events up to date, in sorted

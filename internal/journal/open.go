@@ -47,7 +47,7 @@ func open(ctx context.Context, o Options, readOnly bool) (_ *Journal, err error)
 		opt: o, path: filepath.Join(o.Dir, fileName), readOnly: readOnly, lock: lock,
 		queue: newQueue(o), tail: newTail(), unacked: newUnacked(o.Now),
 	}
-	j.pool = newPool(j.path)
+	j.pool = newPool(j.path, o.fault)
 	c, err := j.connect(ctx)
 	if err != nil {
 		_ = lock.release()
@@ -89,10 +89,8 @@ func (j *Journal) connect(ctx context.Context) (*conn, error) {
 	if err != nil {
 		return nil, j.damaged(err)
 	}
+	c.fault = j.opt.fault
 	err = migrate(ctx, c)
-	if err == nil && j.opt.maxPages > 0 {
-		err = c.script(ctx, fmt.Sprintf("PRAGMA max_page_count=%d", j.opt.maxPages))
-	}
 	if err == nil {
 		err = syncDir(j.opt.Dir)
 	}

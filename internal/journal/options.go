@@ -12,8 +12,9 @@ type Options struct {
 	Dir string
 	// Retention is the age at which events are removed; 0 keeps them forever.
 	Retention time.Duration
-	// MaxBytes bounds the size of the files; 0 doesn't. The oldest events go
-	// first, and unread ones too if nothing else is left to remove.
+	// MaxBytes bounds the size of the database; 0 doesn't. Its log of recent
+	// changes takes up to 16 MiB more. The oldest events go first, and unread
+	// ones too if nothing else is left to remove.
 	MaxBytes int64
 	// QueueSize is how many appends may wait before ErrOverloaded, default
 	// 4096: some 50 ms of work, far less than Kazoo would wait.
@@ -33,8 +34,8 @@ type Options struct {
 	// Observe is told of every append and commit.
 	Observe Observe
 
-	// maxPages bounds the database like a full disk would; for tests.
-	maxPages int
+	// fault is asked before every statement; for tests.
+	fault func(sql string) error
 }
 
 // Observe are callbacks for metrics. Each may be nil; they are called from hot

@@ -11,6 +11,7 @@ import (
 // start over: so nobody keeps one while a caller consumes rows.
 type pool struct {
 	path  string
+	fault func(string) error
 	slots chan struct{}
 
 	mu     sync.Mutex
@@ -23,8 +24,8 @@ const (
 	idleReaders = 2
 )
 
-func newPool(path string) *pool {
-	return &pool{path: path, slots: make(chan struct{}, maxReaders)}
+func newPool(path string, fault func(string) error) *pool {
+	return &pool{path: path, fault: fault, slots: make(chan struct{}, maxReaders)}
 }
 
 // use lends a connection to f.
@@ -55,7 +56,11 @@ func (p *pool) get() (*conn, error) {
 		p.idle = p.idle[:n-1]
 		return c, nil
 	}
-	return openConn(p.path, "query_only(1)", "cache_size(-1000)")
+	c, err := openConn(p.path, "query_only(1)", "cache_size(-1000)")
+	if err == nil {
+		c.fault = p.fault
+	}
+	return c, err
 }
 
 // put takes a connection back, unless it saw a failure that might be its own.

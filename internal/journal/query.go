@@ -3,7 +3,6 @@ package journal
 import (
 	"context"
 	"database/sql/driver"
-	"fmt"
 
 	"kazoohook/internal/event"
 )
@@ -91,9 +90,9 @@ func (j *Journal) visit(ctx context.Context, q event.Query, what string, each fu
 		if err := s.plan(ctx); err != nil {
 			return err
 		}
-		stmt, err := c.dc.Prepare(sql)
+		stmt, err := c.once(sql)
 		if err != nil {
-			return fmt.Errorf("prepare query: %w", err)
+			return err
 		}
 		defer func() { _ = stmt.Close() }()
 		return s.spans(ctx, func(lo, hi int64) (bool, error) {

@@ -25,6 +25,7 @@ type pruner struct {
 	expired time.Time // when long forgotten objects were last looked for
 	sweeps  []sweep   // to be done
 	loud    time.Time // last warning about unread events
+	grown   int64     // bytes stored since the size was last looked at
 }
 
 // maintain looks whether there is something to do.
@@ -55,9 +56,6 @@ func (w *writer) prune() {
 func (w *writer) pruneEvents() (more bool, err error) {
 	t, o := w.j.tail, w.j.opt
 	limit := min(t.first+pruneStep-1, t.indexed, t.last-1) // may go at all
-	if limit < t.first {
-		return false, nil
-	}
 	read := t.last
 	if _, err := w.c.ints(ctx0, "SELECT min(cursor) FROM consumers HAVING count(*) > 0", nil, &read); err != nil {
 		return false, err
@@ -78,10 +76,13 @@ func (w *writer) pruneEvents() (more bool, err error) {
 		if err != nil {
 			return false, err
 		}
-		if used > o.MaxBytes {
+		if used > o.MaxBytes-o.MaxBytes/8 {
 			through = limit
 			if read >= t.first {
 				through = min(limit, read)
+			}
+			if limit == t.indexed && w.merge == nil {
+				w.merge = newMerge(t) // so that more can go
 			}
 		}
 	}
@@ -154,18 +155,33 @@ func (w *writer) shrink() (more bool, err error) {
 
 const pageSize = 4096
 
-// used is the size of what the database holds, without pages that are free to
-// be used again, and of the log of recent changes.
+// used is the size of what the database holds, without the pages that are free
+// to be used again.
 func (w *writer) used() (int64, error) {
 	var pages, free int64
 	if _, err := w.c.ints(ctx0, "PRAGMA page_count", nil, &pages); err != nil {
 		return 0, err
 	}
-	if _, err := w.c.ints(ctx0, "PRAGMA freelist_count", nil, &free); err != nil {
-		return 0, err
-	}
-	return (pages-free)*pageSize + fileSize(w.j.path+"-wal"), nil
+	_, err := w.c.ints(ctx0, "PRAGMA freelist_count", nil, &free)
+	return (pages - free) * pageSize, err
 }
+
+// grown notes how much was stored: a burst must not exceed the size limit by
+// what arrives until retention is looked at again.
+func (w *writer) grown(rows []row) {
+	if w.j.opt.MaxBytes <= 0 {
+		return
+	}
+	for i := range rows {
+		w.pruner.grown += rowOverhead + int64(len(rows[i].Body))
+	}
+	if w.pruner.grown > w.j.opt.MaxBytes/32 {
+		w.pruner.grown, w.pruner.busy = 0, true
+	}
+}
+
+// rowOverhead is about what an event takes besides its body, index included.
+const rowOverhead = 500
 
 func fileSize(path string) int64 {
 	st, err := os.Stat(path)

@@ -108,6 +108,7 @@ func (t *txn) commit() error {
 	}
 	t.j.w.next += int64(len(t.rows))
 	t.j.tail.grow(t.rows, t.life)
+	t.j.w.grown(t.rows)
 	for _, o := range t.open {
 		t.j.unacked.add(o.key, o.seq, o.busy)
 	}

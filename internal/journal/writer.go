@@ -2,6 +2,7 @@ package journal
 
 import (
 	"database/sql/driver"
+	"math"
 	"time"
 
 	"kazoohook/internal/event"
@@ -18,6 +19,7 @@ type writer struct {
 
 	batch                []*request
 	merge                *merge
+	owed                 int  // entries to merge before more events are taken
 	quiet                bool // what is unacknowledged is on disk as it is
 	pruner               pruner
 	stopped              chan struct{}
@@ -67,7 +69,7 @@ func (w *writer) run() {
 			w.finish()
 			return
 		case w.merge != nil && w.j.Health() == nil:
-			w.mergeStep(mergeIdle)
+			w.mergeStep(mergeStep)
 			if ops > 0 {
 				w.work()
 			}
@@ -115,11 +117,12 @@ func (w *writer) work() {
 		w.merge = newMerge(w.j.tail)
 	}
 	if w.merge != nil {
-		step := max(mergeStep, 4*n)
-		if pending >= mergeHard {
-			step = 1 << 30
+		switch w.owed += mergeRate * n; {
+		case pending >= mergeHard:
+			w.mergeStep(math.MaxInt)
+		case w.owed >= mergeStep:
+			w.mergeStep(w.owed)
 		}
-		w.mergeStep(step)
 	}
 	if w.pruner.busy {
 		w.prune()
@@ -150,7 +153,9 @@ func (w *writer) transact(batch []*request) {
 	}
 	w.j.setHealth(err)
 	for _, r := range batch {
-		if err != nil && (!r.append || r.op != nil || !r.appended.Duplicate || r.appended.Seq >= w.next) {
+		// What repeats an event of an earlier transaction is held all the same.
+		held := r.append && r.op == nil && r.err == nil && r.appended.Duplicate && r.appended.Seq < w.next
+		if err != nil && !held {
 			r.appended, r.err = event.Appended{}, w.j.unavailable(err)
 		}
 		if r.err == nil && r.appended.Duplicate {
@@ -185,6 +190,7 @@ func (w *writer) alone(f func() error) error {
 }
 
 func (w *writer) mergeStep(n int) {
+	w.owed = 0
 	var done func(*tail)
 	var complete bool
 	err := w.alone(func() (err error) {
@@ -230,7 +236,7 @@ func (w *writer) finish() {
 		w.merge = newMerge(w.j.tail)
 	}
 	for w.merge != nil {
-		w.mergeStep(mergeIdle)
+		w.mergeStep(mergeStep)
 	}
 	if !w.quiet {
 		_ = w.noteUnacked()

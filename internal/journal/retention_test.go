@@ -1,0 +1,201 @@
+package journal
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"kazoohook/internal/event"
+)
+
+// maintain runs retention to its end now.
+func maintain(t testing.TB, j *Journal) {
+	t.Helper()
+	err := j.do(t.Context(), func(*txn) error { j.w.maintainNow = true; return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "retention", func() bool {
+		busy := true
+		err := j.do(t.Context(), func(*txn) error { busy = j.w.pruner.busy || j.w.maintainNow; return nil })
+		return err == nil && !busy
+	})
+}
+
+func TestRetentionByAge(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	dir := t.TempDir()
+	j := openTest(t, Options{Dir: dir, Now: c.now, Retention: 24 * time.Hour})
+	at := func(i int64) event.Record {
+		r := content(i)
+		r.ReceivedAt = c.now()
+		if i%50 == 0 {
+			r.Source, r.ReceivedAt = event.SourceRecovered, c.now().Add(-10*time.Hour)
+		}
+		return r
+	}
+	deleted := sample(1, event.Deleted)
+	deleted.ReceivedAt = c.now()
+	held := mustAppend(t, j, deleted)
+	fill(t, j, 1499, at)
+	flush(t, j)
+	maintain(t, j)
+	if first, _ := j.First(t.Context()); first != 1 {
+		t.Errorf("young events removed up to %d", first)
+	}
+	c.add(25 * time.Hour)
+	fill(t, j, 100, func(i int64) event.Record { return at(10_000 + i) })
+	flush(t, j)
+	maintain(t, j)
+	first, err := j.First(t.Context())
+	if err != nil || first != 1501 {
+		t.Errorf("first is %d, %v, want 1501", first, err)
+	}
+	st, _ := j.Stats(t.Context())
+	if st.Pruned != 1500 || st.PrunedUnread != 0 {
+		t.Errorf("stats %+v", st)
+	}
+	// Index entries of removed events go, too.
+	var entries, late int64
+	err = j.read(t.Context(), func(c *conn) error {
+		_, err := c.ints(t.Context(), "SELECT (SELECT count(*) FROM idx), (SELECT count(*) FROM late)", nil, &entries, &late)
+		return err
+	})
+	if err != nil || entries > 250 || late > 10 {
+		t.Errorf("%d index entries and %d late ones left, %v", entries, late, err)
+	}
+	if got, err := j.Read(t.Context(), 0, 5); err != nil || len(got) != 5 || got[0].Seq != first {
+		t.Errorf("read from the start: %d, %v", len(got), err)
+	}
+	// A creation or deletion is remembered longer than its event.
+	if a := mustAppend(t, j, deleted); !a.Duplicate || a.Seq != 0 || held.Seq != 1 {
+		t.Errorf("old deletion again: %+v", a)
+	}
+	if a := mustAppend(t, j, at(7)); a.Duplicate {
+		t.Errorf("content beyond retention: %+v", a)
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c.add(300 * time.Hour)
+	j = openTest(t, Options{Dir: dir, Now: c.now, Retention: 24 * time.Hour})
+	maintain(t, j)
+	if first, last := j.tail.bounds(); first != last || last != 1601 {
+		t.Errorf("all too old: %d..%d; the newest is to stay", first, last)
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	j = openTest(t, Options{Dir: dir, Now: c.now})
+	if a := mustAppend(t, j, at(99_999)); a.Seq != 1602 {
+		t.Errorf("numbers go on at %d", a.Seq)
+	}
+	c.add(lifecycleTTL)
+	maintain(t, j)
+	if a := mustAppend(t, j, deleted); a.Duplicate {
+		t.Errorf("object of long ago is remembered: %+v", a)
+	}
+}
+
+func TestRetentionWaitsForConsumers(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	var log bytes.Buffer
+	j := openTest(t, Options{Now: c.now, Retention: time.Hour, Log: zerolog.New(zerolog.SyncWriter(&log))})
+	fill(t, j, 100, content)
+	flush(t, j)
+	if err := j.MoveCursor(t.Context(), "slow", 0, 40); err != nil {
+		t.Fatal(err)
+	}
+	c.add(90 * time.Minute)
+	maintain(t, j)
+	if first, _ := j.First(t.Context()); first != 41 {
+		t.Errorf("first is %d, want what the consumer has read", first)
+	}
+	if list, err := j.Consumers(t.Context()); err != nil || list[0].Lag != 60 || list[0].LagSeconds < 5000 {
+		t.Errorf("consumers %+v, %v", list, err)
+	}
+	if strings.Contains(log.String(), "has not read") {
+		t.Error("warned too early")
+	}
+	c.add(time.Hour)
+	mustAppend(t, j, content(101))
+	flush(t, j)
+	maintain(t, j)
+	st, err := j.Stats(t.Context())
+	if err != nil || st.First != 101 || st.PrunedUnread != 60 {
+		t.Errorf("stats %+v, %v", st, err)
+	}
+	if !strings.Contains(log.String(), "has not read") {
+		t.Error("removed unread events silently")
+	}
+}
+
+func TestRetentionBySize(t *testing.T) {
+	t.Parallel()
+	const limit = 4 << 20
+	j := openTest(t, Options{MaxBytes: limit})
+	if err := j.MoveCursor(t.Context(), "reader", 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	big := func(i int64) event.Record {
+		r := content(i)
+		r.Body = bytes.Repeat([]byte{byte(i)}, 4000)
+		return r
+	}
+	var most int64
+	for round := range int64(6) {
+		fill(t, j, 1000, func(i int64) event.Record { return big(round*1000 + i) })
+		flush(t, j)
+		maintain(t, j)
+		if most = max(most, fileSize(j.path)); most > limit {
+			t.Fatalf("round %d: %d bytes, more than %d", round, most, limit)
+		}
+	}
+	st, err := j.Stats(t.Context())
+	if err != nil || st.Last != 6000 || st.First < 4000 || st.PrunedUnread == 0 {
+		t.Errorf("stats %+v, %v", st, err)
+	}
+	if err := j.MoveCursor(t.Context(), "reader", 0, 6000); err != nil {
+		t.Fatal(err)
+	}
+	before := st.PrunedUnread
+	fill(t, j, 500, func(i int64) event.Record { return big(9000 + i) })
+	flush(t, j)
+	maintain(t, j)
+	if st, _ := j.Stats(t.Context()); st.PrunedUnread != before || st.First > 6001 || st.First <= 4000 {
+		t.Errorf("read ones first: %+v", st)
+	}
+}
+
+// Much that became free is given back, too, where no size is set.
+func TestShrink(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	j := openTest(t, Options{Now: c.now, Retention: time.Hour})
+	fill(t, j, 2000, func(i int64) event.Record {
+		r := content(i)
+		r.Body = make([]byte, 2000)
+		return r
+	})
+	flush(t, j)
+	c.add(2 * time.Hour)
+	mustAppend(t, j, content(3000))
+	flush(t, j)
+	maintain(t, j)
+	var pages, free int64
+	err := j.read(t.Context(), func(c *conn) error {
+		if _, err := c.ints(t.Context(), "PRAGMA page_count", nil, &pages); err != nil {
+			return err
+		}
+		_, err := c.ints(t.Context(), "PRAGMA freelist_count", nil, &free)
+		return err
+	})
+	if err != nil || pages > 300 || free > pages/2 {
+		t.Errorf("%d pages, %d free, %v", pages, free, err)
+	}
+}
