@@ -29,12 +29,7 @@ func faults(o Options, r *rand.Rand) []Step {
 	})
 	lane(1, func() Step { return Step{Kind: APIFault, Fault: apiFault(r)} })
 	lane(1, func() Step { return Step{Kind: Delivery, Fault: deliveryFault(r)} })
-	lane(4, func() Step {
-		if r.IntN(2) == 0 {
-			return Step{Kind: SwitchOff}
-		}
-		return Step{Kind: Disable}
-	})
+	lane(4, func() Step { return Step{Kind: SwitchOff} })
 	lane(3, func() Step { return Step{Kind: DiskFull} })
 	lane(3, func() Step {
 		offsets := []time.Duration{-26 * time.Hour, -10 * time.Minute, -90 * time.Second, 3 * time.Minute, 2 * time.Hour}

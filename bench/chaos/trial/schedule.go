@@ -24,12 +24,11 @@ const (
 
 // The steps that break something, for a time.
 const (
-	Kill      Kind = "kill"      // SIGKILL the receiver; it stays away for the time
-	Terminate Kind = "terminate" // SIGTERM, likewise
-	APIFault  Kind = "api"       // a fault of Kazoo's API
-	Delivery  Kind = "delivery"  // a fault of Kazoo's webhooks application or of the way to us
-	Disable   Kind = "disable"   // deliveries are refused and users deleted until Kazoo gives up on the hook
-	SwitchOff Kind = "switch_off"
+	Kill      Kind = "kill"       // SIGKILL the receiver; it stays away for the time
+	Terminate Kind = "terminate"  // SIGTERM, likewise
+	APIFault  Kind = "api"        // a fault of Kazoo's API
+	Delivery  Kind = "delivery"   // a fault of Kazoo's webhooks application or of the way to us
+	SwitchOff Kind = "switch_off" // our hooks, as Kazoo does by itself after a few refusals
 	DiskFull  Kind = "disk_full"
 	Clock     Kind = "clock" // Kazoo's clock is wrong
 )
@@ -56,6 +55,7 @@ func (s Step) String() string {
 		fmt.Fprintf(b, " user %d in account %d", s.User, s.Account)
 	case DeleteAccount:
 		fmt.Fprintf(b, " account %d", s.Account)
+	case SwitchOff:
 	case Clock:
 		fmt.Fprintf(b, " by %s", s.Offset)
 	case APIFault, Delivery:

@@ -1,0 +1,45 @@
+package trial
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Event is one event as the log and the journal show it.
+type Event struct {
+	Event      string    `json:"event"`
+	ID         string    `json:"event_id"`
+	Seq        int64     `json:"seq"`
+	Source     string    `json:"source"`
+	ReceivedAt time.Time `json:"received_at"`
+	ObjectID   string    `json:"object_id"`
+	content    string
+	seen       time.Time // when the line came; zero of what was read from the journal
+}
+
+// parseEvent reads one event. Its content is all of it but what a later reading
+// may know better: the names that the snapshot adds.
+func parseEvent(line []byte) (Event, error) {
+	var e Event
+	if err := json.Unmarshal(line, &e); err != nil {
+		return e, err
+	}
+	var all map[string]any
+	if err := json.Unmarshal(line, &all); err != nil {
+		return e, err
+	}
+	for _, k := range []string{"time", "level", "message", "object_name"} {
+		delete(all, k)
+	}
+	if data, ok := all["data"].(map[string]any); ok {
+		for _, k := range []string{"username", "email", "first_name", "last_name", "realm"} {
+			delete(data, k)
+		}
+		if len(data) == 0 {
+			delete(all, "data")
+		}
+	}
+	raw, err := json.Marshal(all)
+	e.content = string(raw)
+	return e, err
+}

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"kazoohook/bench/chaos/trial"
+)
+
+// TestNothingIsMissed is the proof at small scale: users are deleted while the
+// receiver, this test binary under another name, is killed and everything
+// around it breaks. The long form, and what counts as a violation:
+// go run ./bench/chaos.
+func TestNothingIsMissed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes half a minute")
+	}
+	t.Parallel()
+	for name, seed := range map[string]uint64{"the same every time": 7, "another every time": rand.Uint64N(1_000_000)} { //nolint:gosec // any seed will do
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := trial.Options{
+				Seed: seed, Users: 150, For: 8 * time.Second, Speed: 50, Rate: 400, Pause: 1200 * time.Millisecond,
+				Resync: time.Second, Heal: time.Minute, Dir: t.TempDir(), Disk: true,
+				// A tenth of so few users is gone too easily to wait for a person's word.
+				Environ: []string{"RESYNC_MAX_DELETIONS=150"},
+			}
+			report, err := trial.Run(t.Context(), o)
+			if err != nil {
+				t.Fatalf("seed %d: %v", seed, err)
+			}
+			t.Log(report)
+			if len(report.Violations) > 0 || !report.Healed {
+				for _, s := range trial.Schedule(o) {
+					t.Log(s)
+				}
+				t.Errorf("seed %d: %d violations, healed %t", seed, len(report.Violations), report.Healed)
+			}
+			if report.Deletions < 30 || len(report.Steps) < 5 {
+				t.Errorf("seed %d: hardly anything happened", seed)
+			}
+		})
+	}
+}
