@@ -50,7 +50,7 @@ func TestDocumentationLinks(t *testing.T) {
 
 func readDoc(t *testing.T, path string) string {
 	t.Helper()
-	b, err := os.ReadFile(path) //nolint:gosec // a document of ours
+	b, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}

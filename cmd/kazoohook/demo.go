@@ -137,12 +137,13 @@ The receiver logs in, registers its hooks and prints a line for each event that 
 come and go, phones ring. After 20 s Kazoo switches a hook off and a user is deleted that nobody
 tells us of: see it noticed and repaired. It runs until %s.
 
+  a page to watch:   %s/
   events so far:     curl -s '%s/api/events?limit=5'
   live stream:       curl -sN '%s/api/events/stream'
   delete a user:     curl -s -X DELETE '%s/users/random?account=acme'
   is it ready?       curl -s '%s/readyz'
 
-`, c.Kazoo, until, adminURL(s), adminURL(s), f.control, s.cfg.PublicURL)
+`, c.Kazoo, until, adminURL(s), adminURL(s), adminURL(s), f.control, s.cfg.PublicURL)
 	return err
 }
 

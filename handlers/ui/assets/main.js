@@ -52,10 +52,13 @@ function draw() {
   setText(pause, store.paused ? (store.waitingCount > 0 ? `Resume · ${store.waitingCount.toLocaleString()} waiting` : "Resume") : "Pause");
 
   show($("mode"), store.until !== null);
-  if (store.until) setText($("mode-text"), `Events up to ${full(store.until)}. Scroll up for newer ones.`);
-
   const n = store.rows.length;
-  setText($("count"), store.full ? `${most.toLocaleString()} events are shown at most: filter or jump to see older ones`
+  if (store.until) {
+    const older = n > 0 && store.rows[n - 1].at <= store.until;
+    setText($("mode-text"), older ? `Events up to ${full(store.until)}. Scroll up for newer ones.`
+      : `Nothing here is older than ${full(store.until)}: these are the oldest events.`);
+  }
+  setText($("count"), store.error && n > 0 ? `${n.toLocaleString()} events · ${store.error}` : store.full ? `${most.toLocaleString()} events are shown at most: filter or jump to see older ones`
     : `${n.toLocaleString()}${store.older ? "+" : ""} event${n === 1 ? "" : "s"}${store.loading ? " · loading" : ""}`);
   blank();
 }
@@ -65,10 +68,9 @@ function blank() {
   const node = $("blank");
   const filtered = Object.keys(store.filter).length > 0;
   const [title, text, label, act] =
-    store.error ? ["The events could not be read", store.error, "Try again", () => store.reload()]
-    : store.rows.length > 0 || !store.loaded ? []
+    store.error && store.rows.length === 0 ? ["The events could not be read", store.error, "Try again", () => store.reload()]
+    : store.rows.length > 0 || !store.loaded || store.newer ? []
     : filtered ? ["No event matches", "Names and accounts may hold * and ?; an object is matched by its whole id.", "Clear the filter", () => filters.clear()]
-    : store.until ? ["Nothing that old", "The journal begins later.", "Back to live", live]
     : ["No events yet", "They appear here as Kazoo sends them. Save a user in Kazoo to see one.", "", null];
   show(node, title !== undefined);
   if (node.dataset.text === `${title}${text}`) return;

@@ -92,7 +92,7 @@ export class Store extends EventTarget {
         this.until = null;
         this.stream.open(head, this.filter);
       }
-      this.#prepend(page.events.map(row).reverse());
+      this.#prepend(page.events.map(row).reverse(), true);
     });
   }
 
@@ -122,14 +122,15 @@ export class Store extends EventTarget {
     if (this.#batch.push(r) === 1) setTimeout(() => this.#prepend(this.#batch.splice(0).reverse()), 30);
   }
 
-  #prepend(rows) {
+  // kept: what is in sight stays there, even at the top.
+  #prepend(rows, kept = false) {
     if (rows.length === 0) return this.#tell("paused");
     this.rows = rows.concat(this.rows);
     if (this.rows.length > most) {
       this.rows.length = most;
       this.#older = String(this.rows[most - 1].seq);
     }
-    this.#tell("newer", rows.length);
+    this.#tell("newer", rows.length, kept);
   }
 
   async #request(f) {
@@ -161,7 +162,7 @@ export class Store extends EventTarget {
     this.waitingCount = 0;
   }
 
-  #tell(what, n = 0) {
-    this.dispatchEvent(new CustomEvent("change", { detail: { what, n } }));
+  #tell(what, n = 0, kept = false) {
+    this.dispatchEvent(new CustomEvent("change", { detail: { what, n, kept } }));
   }
 }

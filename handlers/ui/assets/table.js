@@ -41,15 +41,17 @@ export class Table {
     this.draw();
   }
 
-  #changed({ what, n }) {
+  #changed({ what, n, kept }) {
     if (what === "reset") {
       this.#active = null;
       this.toTop();
-    } else if (what === "newer" && (this.view.scrollTop > this.height / 2 || this.store.newer)) {
+    } else if (what === "newer" && (kept || this.view.scrollTop > this.height / 2)) {
       // Who reads further down must not lose the line.
       this.#unseen += n;
       this.#size();
       this.view.scrollTop += n * this.height;
+    } else if (what === "loading" && !this.store.loading && this.view.scrollTop < this.height) {
+      this.store.loadNewer(); // so that there is somewhere to scroll up to
     }
     this.draw();
   }
@@ -103,7 +105,7 @@ export class Table {
     else this.view.removeAttribute("aria-activedescendant");
     const fresh = $("fresh");
     show(fresh, this.#unseen > 0 && this.view.scrollTop > height);
-    setText(fresh, `↑ ${this.#unseen} new`);
+    setText(fresh, `↑ ${this.#unseen.toLocaleString()} newer`);
   }
 
   activate(seq, open) {
