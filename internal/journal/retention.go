@@ -145,6 +145,11 @@ func (w *writer) shrink() (more bool, err error) {
 	}
 	over := w.j.opt.MaxBytes > 0 && pages*pageSize > w.j.opt.MaxBytes
 	if free == 0 || (!over && free <= pages/2) {
+		if fileSize(w.j.path) > pages*pageSize {
+			// The file itself gets shorter only with the next checkpoint, and in a
+			// quiet time that may be long in coming.
+			return false, w.c.script(ctx0, "PRAGMA wal_checkpoint(PASSIVE)")
+		}
 		return false, nil
 	}
 	err = w.alone(func() error {
