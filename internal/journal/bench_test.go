@@ -56,7 +56,7 @@ func BenchmarkAppend(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				defer j.Close()
+				defer func() { _ = j.Close() }()
 				make := kinds[kind]
 				var n atomic.Int64
 				var wg sync.WaitGroup

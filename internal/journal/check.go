@@ -99,11 +99,15 @@ const ends = 100
 // and whether anything speaks of newer ones.
 func (w *writer) checkEnds(ctx context.Context, indexed int64) error {
 	t := w.j.tail
-	var cursor int64
-	if _, err := w.c.ints(ctx, "SELECT max(cursor) FROM consumers", nil, &cursor); err != nil {
+	moved, _, err := getMeta(ctx, w.c, metaMoved)
+	if err != nil {
 		return err
 	}
-	if known := max(indexed, cursor); known > t.last {
+	acked, _, err := getMeta(ctx, w.c, metaUnacked)
+	if err != nil {
+		return err
+	}
+	if known := max(indexed, moved, acked); known > t.last {
 		return errDamage(fmt.Sprintf("events are missing at its end: event %d was stored once, the newest now is %d", known, t.last))
 	}
 	if t.last == 0 {

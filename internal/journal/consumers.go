@@ -41,7 +41,12 @@ func (j *Journal) MoveCursor(ctx context.Context, consumer string, from, to int6
 		if now != from {
 			return fmt.Errorf("%w: %q is at %d, not %d", ErrCursorMoved, consumer, now, from)
 		}
-		return t.exec("INSERT OR REPLACE INTO consumers (name, cursor) VALUES (?,?)", consumer, to)
+		if err := t.exec("INSERT OR REPLACE INTO consumers (name, cursor) VALUES (?,?)", consumer, to); err != nil {
+			return err
+		}
+		// Cursors say that events were there, if those should ever be missing;
+		// one may be ahead on purpose.
+		return setMeta(t.c, metaMoved, min(to, t.j.w.next-1), nil)
 	})
 }
 

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"kazoohook/internal/event"
 )
 
@@ -24,11 +26,11 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(crashDir); dir != "" {
 		if err := appendUntilKilled(dir); err != nil {
 			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
+			os.Exit(1) //nolint:forbidigo // the child ends here
 		}
 		return
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 // appendUntilKilled appends from several callers and prints what was
@@ -48,11 +50,11 @@ func appendUntilKilled(dir string) error {
 				a, err := j.Append(context.Background(), r)
 				if err != nil {
 					fmt.Fprintln(os.Stderr, err)
-					os.Exit(1)
+					os.Exit(1) //nolint:forbidigo // the child ends here
 				}
 				j.Acknowledged(r, a, true)
 				// One write of less than a pipe's buffer is whole or not at all.
-				fmt.Fprintf(os.Stdout, "%d %s %s\n", a.Seq, a.ID, r.ObjectID)
+				fmt.Printf("%d %s %s\n", a.Seq, a.ID, r.ObjectID)
 			}
 		})
 	}
@@ -72,13 +74,13 @@ func appendUntilKilled(dir string) error {
 func TestKilled(t *testing.T) {
 	t.Parallel()
 	rounds := 20
-	if testing.Short() {
-		rounds = 4
+	if testing.Short() || slow {
+		rounds = 6
 	}
 	dir := t.TempDir()
 	type acked struct{ id, object string }
 	known := map[int64]acked{}
-	rng := rand.New(rand.NewPCG(7, uint64(time.Now().UnixNano())))
+	rng := rand.New(rand.NewPCG(7, uint64(time.Now().UnixNano()))) //nolint:gosec // random moments
 	for range rounds {
 		// Not before it has acknowledged something, then at any moment.
 		for line := range killedAfter(t, dir, time.Duration(rng.IntN(60_000))*time.Microsecond) {
@@ -128,7 +130,7 @@ func TestKilled(t *testing.T) {
 // killedAfter runs the child and kills it some time after its first line.
 func killedAfter(t *testing.T, dir string, after time.Duration) func(func(string) bool) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // ourselves
 	cmd.Env = append(os.Environ(), crashDir+"="+dir)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr

@@ -356,8 +356,8 @@ func TestSuppressedUnacknowledged(t *testing.T) {
 			s.after(12*time.Second).dup(edited, a)
 		},
 		"two lost": func(s *script) {
-			a := s.appendNew(s.delivery(edited), true)
-			a = mustAppend(s.t, s.j, s.delivery(edited))
+			s.appendNew(s.delivery(edited), true)
+			a := mustAppend(s.t, s.j, s.delivery(edited))
 			b := mustAppend(s.t, s.j, s.delivery(edited))
 			s.j.Acknowledged(s.delivery(edited), b, false)
 			s.j.Acknowledged(s.delivery(edited), a, false)

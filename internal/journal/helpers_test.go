@@ -104,7 +104,7 @@ func copyFiles(t testing.TB, from, to string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(to, fileName+suffix), b, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(to, fileName+suffix), b, 0o600); err != nil { //nolint:gosec // directories of the test
 			t.Fatal(err)
 		}
 	}
@@ -136,7 +136,7 @@ func (r *numbers) each(workers int, do func(int64)) <-chan struct{} {
 // tests of what happens, not of what lasts.
 func memoryDir(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "journal-test-")
+	dir, err := os.MkdirTemp("/dev/shm", "journal-test-") //nolint:usetesting // it is elsewhere
 	if err != nil {
 		return t.TempDir()
 	}

@@ -13,8 +13,8 @@ import (
 // page per entry of a large index, so a large one is much cheaper; the price is
 // memory and the time to read the rest again after a crash.
 const (
-	mergeAt   = 1 << 14 // events, start merging
-	mergeHard = 1 << 15 // events, finish before taking more
+	mergeAt   = 1 << 13 // events, start merging
+	mergeHard = 2       // times as many: finish before taking more
 	mergeStep = 512     // entries in one transaction: what an append may have to wait for
 	mergeRate = 4       // entries for every event that comes meanwhile: at most 3 are needed
 )
@@ -64,7 +64,8 @@ func newMerge(t *tail) *merge {
 }
 
 const (
-	putLife = "INSERT OR REPLACE INTO lifecycle (" + lifecycleColumns + ") VALUES (?,?,?,?,?,?,?,?,?,?)"
+	putLife = "INSERT OR REPLACE INTO lifecycle (" + lifecycleColumns + ") VALUES " + lifeRow
+	lifeRow = "(?,?,?,?,?,?,?,?,?,?)"
 	putName = "INSERT OR IGNORE INTO names (kind, name) VALUES (?,?)"
 )
 
@@ -83,10 +84,8 @@ func (m *merge) step(c *conn, n int) (done func(*tail), complete bool, err error
 	if err := putEntries(c, "late (received, seq)", m.late[:late]); err != nil {
 		return nil, false, err
 	}
-	for i := range life {
-		if err := c.exec(putLife, m.life[i].args()...); err != nil {
-			return nil, false, err
-		}
+	if err := putLives(c, m.life[:life]); err != nil {
+		return nil, false, err
 	}
 	complete = n > 0
 	if complete {
@@ -114,9 +113,28 @@ func (m *merge) step(c *conn, n int) (done func(*tail), complete bool, err error
 	}, complete, nil
 }
 
+// several is how many rows go into one statement where there are many.
+const several = 16
+
+// putLives inserts or replaces rows of the lifecycle table.
+func putLives(c *conn, lives []lifecycle) error {
+	for _, n := range []int{several, 1} {
+		sql := putLife + strings.Repeat(","+lifeRow, n-1)
+		for ; len(lives) >= n; lives = lives[n:] {
+			var args []any
+			for i := range lives[:n] {
+				args = append(args, lives[i].args()...)
+			}
+			if err := c.exec(sql, args...); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // putEntries inserts entries, several with each statement.
 func putEntries(c *conn, table string, entries []entry) error {
-	const several = 16
 	for _, n := range []int{several, 1} {
 		sql := "INSERT OR IGNORE INTO " + table + " VALUES (?,?)" + strings.Repeat(",(?,?)", n-1)
 		args := named(make([]any, 2*n))
@@ -138,7 +156,7 @@ func (t *tail) merged(m *merge) {
 	n := int(m.through - t.indexed)
 	rest := copy(t.pending, t.pending[n:])
 	t.pending = t.pending[:rest]
-	if rest == 0 && cap(t.pending) > mergeHard {
+	if rest == 0 && cap(t.pending) > mergeHard*mergeAt {
 		t.pending = nil
 	}
 	t.fresh = append([]nameKey(nil), t.fresh[len(m.names):]...)

@@ -139,7 +139,7 @@ func (j *Journal) Close() error {
 		j.tail.close()
 		errs = append(errs, j.pool.close())
 		if j.w != nil {
-			errs = append(errs, j.Health(), j.w.c.close())
+			errs = append(errs, j.Health(), j.w.checkpoints.close(), j.w.c.close())
 		}
 		errs = append(errs, j.lock.release())
 		if err := errors.Join(errs...); err != nil {

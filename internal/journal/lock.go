@@ -42,4 +42,8 @@ func lockDir(dir string) (*dirLock, error) {
 	return &dirLock{f}, nil
 }
 
-func (l *dirLock) release() error { return l.f.Close() }
+// release gives the claim up. Closing alone would not do: a child that was just
+// forked has a copy of the descriptor until it executes its own program.
+func (l *dirLock) release() error {
+	return errors.Join(unix.Flock(int(l.f.Fd()), unix.LOCK_UN), l.f.Close())
+}

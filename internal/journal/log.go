@@ -62,7 +62,7 @@ type Log interface {
 	// with; 0 for a new one.
 	Cursor(ctx context.Context, consumer string) (int64, error)
 	// MoveCursor moves it durably, forward or back, if it still is at from;
-	// otherwise ErrCursorMoved.
+	// otherwise ErrCursorMoved. Beyond the newest event, it skips what comes.
 	MoveCursor(ctx context.Context, consumer string, from, to int64) error
 	// Consumers lists those that have ever moved their cursor.
 	Consumers(ctx context.Context) ([]Consumer, error)

@@ -7,6 +7,7 @@ import (
 
 // Keys of the meta table.
 const (
+	metaMoved   = "moved"   // an event that was there when a cursor was moved
 	metaIndexed = "indexed" // the tables that follow from events know them up to here
 	metaUnacked = "unacked" // data: as in events.unacked, but of a quiet moment after event value
 )

@@ -49,7 +49,10 @@ func TestObjects(t *testing.T) {
 	if seen != n {
 		t.Errorf("streamed %d of %d", seen, n)
 	}
-	for range j.Objects(ctx, "user", "a1") { // may end early
+	for _, err := range j.Objects(ctx, "user", "a1") { // may end early
+		if err != nil {
+			t.Fatal(err)
+		}
 		break
 	}
 	count := func(typ, account string, want int) {

@@ -53,7 +53,8 @@ func open(ctx context.Context, o Options, readOnly bool) (_ *Journal, err error)
 		_ = lock.release()
 		return nil, err
 	}
-	w := &writer{j: j, c: c, args: newArgs(), stopped: make(chan struct{})}
+	w := &writer{j: j, c: c, stopped: make(chan struct{})}
+	w.inserts, w.args = newInserts()
 	w.ids.entropy = ulid.Monotonic(bufio.NewReaderSize(rand.Reader, 1024), 0)
 	if err := w.load(ctx); err != nil {
 		_ = c.close()
@@ -66,6 +67,11 @@ func open(ctx context.Context, o Options, readOnly bool) (_ *Journal, err error)
 			return nil, fmt.Errorf("journal: %w", err)
 		}
 		return j, nil
+	}
+	if w.checkpoints, err = newCheckpointer(j.path); err != nil {
+		_ = c.close()
+		_ = lock.release()
+		return nil, j.damaged(err)
 	}
 	j.w = w
 	go w.run()
@@ -85,7 +91,7 @@ func (j *Journal) connect(ctx context.Context) (*conn, error) {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
 	c, err := openConn(j.path, "auto_vacuum(incremental)", "journal_mode(wal)", "synchronous(full)",
-		"cache_size(-4000)", "wal_autocheckpoint(1000)", "journal_size_limit(16777216)", "temp_store(memory)")
+		"cache_size(-2000)", fmt.Sprintf("wal_autocheckpoint(%d)", checkpointHard), "journal_size_limit(16777216)", "temp_store(memory)")
 	if err != nil {
 		return nil, j.damaged(err)
 	}

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"kazoohook/internal/event"
 )
 
@@ -42,9 +44,33 @@ func TestSecondProcess(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	out, err := exec.CommandContext(t.Context(), "flock", "-n", filepath.Join(j.opt.Dir, "lock"), "true").CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), "flock", "-n", filepath.Join(j.opt.Dir, "lock"), "true").CombinedOutput() //nolint:gosec // our own directory
 	if err == nil {
 		t.Errorf("another process could lock the directory: %s", out)
+	}
+}
+
+// A child that is just being started has a copy of the lock's descriptor.
+func TestLockEndsWithRelease(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	l, err := lockDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inherited, err := unix.Dup(int(l.f.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Close(inherited) })
+	if err := l.release(); err != nil {
+		t.Fatal(err)
+	}
+	if l, err = lockDir(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.release(); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -171,10 +197,10 @@ func TestUnackedList(t *testing.T) {
 	for i := range maxListed {
 		u.add(key(i), int64(i)+10, false)
 	}
-	if seqs, from := parseUnacked(u.list(nil, nil)); len(seqs) != maxListed || from != 0 {
+	if seqs, from := parseUnacked(u.list(nil)); len(seqs) != maxListed || from != 0 {
 		t.Errorf("%d listed, from %d", len(seqs), from)
 	}
-	if seqs, from := parseUnacked(u.list(nil, []opened{{seq: 5}})); len(seqs) != 0 || from != 5 {
+	if seqs, from := parseUnacked(u.list([]opened{{seq: 5}})); len(seqs) != 0 || from != 5 {
 		t.Errorf("%d listed, from %d", len(seqs), from)
 	}
 	if seqs, from := parseUnacked([]byte{2, 0x80}); len(seqs) != 1 || from != 0 {

@@ -36,6 +36,9 @@ type Options struct {
 
 	// fault is asked before every statement; for tests.
 	fault func(sql string) error
+	// span and mergeAt override maxSpan and mergeAt; for tests.
+	span    int64
+	mergeAt int
 }
 
 // Observe are callbacks for metrics. Each may be nil; they are called from hot
@@ -67,6 +70,12 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaintainEvery <= 0 {
 		o.MaintainEvery = defaultMaintainEvery
+	}
+	if o.mergeAt <= 0 {
+		o.mergeAt = mergeAt
+	}
+	if o.span <= 0 {
+		o.span = maxSpan
 	}
 	if o.Now == nil {
 		o.Now = time.Now

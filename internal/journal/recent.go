@@ -11,7 +11,7 @@ type recent struct {
 }
 
 const (
-	recentMax      = 2048
+	recentMax      = 1024
 	recentMaxBytes = 4 << 20
 )
 

@@ -15,18 +15,18 @@ const ruleCount = int(event.RuleLifecycle) + 1
 func (t *txn) repetition(r *event.Record) (event.Appended, error) {
 	if r.Source == event.SourceRecovered {
 		if seq, dup, err := t.heldFiring(r); err != nil || dup {
-			return t.duplicate(r, seq, err)
+			return t.duplicate(seq, err)
 		}
 	} else if tracked(r) {
 		if d, was := t.j.unacked.claim(keyOf(r)); d != nil {
 			t.undo = append(t.undo, func() { t.j.unacked.restore(d, was) })
-			return t.duplicate(r, d.seq, nil)
+			return t.duplicate(d.seq, nil)
 		}
 	}
 	switch r.Dedupe.Rule {
 	case event.RuleContent:
 		if seq, dup, err := t.heldContent(r); err != nil || dup {
-			return t.duplicate(r, seq, err)
+			return t.duplicate(seq, err)
 		}
 	case event.RuleLifecycle:
 		l := t.lifecycle(r.Dedupe.Key)
@@ -34,14 +34,14 @@ func (t *txn) repetition(r *event.Record) (event.Appended, error) {
 			return t.edited(r, l.deletedSeq, after, until)
 		})
 		if err != nil || dup {
-			return t.duplicate(r, seq, err)
+			return t.duplicate(seq, err)
 		}
 	}
 	return event.Appended{}, nil
 }
 
-// duplicate answers with the event that r repeats; 0 if that was pruned.
-func (t *txn) duplicate(r *event.Record, seq int64, err error) (event.Appended, error) {
+// duplicate answers with the event that is repeated; 0 if that was pruned.
+func (t *txn) duplicate(seq int64, err error) (event.Appended, error) {
 	if err != nil {
 		return event.Appended{}, err
 	}

@@ -28,7 +28,7 @@ func maintain(t testing.TB, j *Journal) {
 func TestRetentionByAge(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	dir := t.TempDir()
+	dir := memoryDir(t)
 	j := openTest(t, Options{Dir: dir, Now: c.now, Retention: 24 * time.Hour})
 	at := func(i int64) event.Record {
 		r := content(i)
@@ -138,7 +138,7 @@ func TestRetentionWaitsForConsumers(t *testing.T) {
 func TestRetentionBySize(t *testing.T) {
 	t.Parallel()
 	const limit = 4 << 20
-	j := openTest(t, Options{MaxBytes: limit})
+	j := openTest(t, Options{Dir: memoryDir(t), MaxBytes: limit})
 	if err := j.MoveCursor(t.Context(), "reader", 0, 0); err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +176,7 @@ func TestRetentionBySize(t *testing.T) {
 func TestShrink(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	j := openTest(t, Options{Now: c.now, Retention: time.Hour})
+	j := openTest(t, Options{Dir: memoryDir(t), Now: c.now, Retention: time.Hour})
 	fill(t, j, 2000, func(i int64) event.Record {
 		r := content(i)
 		r.Body = make([]byte, 2000)

@@ -11,7 +11,7 @@ import (
 // spans visits the ranges of numbers where the query's events may be, in the
 // query's order and without overlap, until yield returns false.
 func (s *selection) spans(ctx context.Context, yield func(lo, hi int64) (bool, error)) error {
-	w := &walker{down: !s.q.OldestFirst, yield: yield}
+	w := &walker{down: !s.q.OldestFirst, span: s.j.opt.span, yield: yield}
 	cut := sort.Search(len(s.others), func(i int) bool { return s.others[i] > s.hi })
 	below, above := s.others[:cut], s.others[cut:]
 	steps := []func() error{
@@ -106,6 +106,7 @@ func (s *selection) indexPages(ctx context.Context, w *walker) error {
 // walker joins neighbouring ranges and cuts long ones.
 type walker struct {
 	down   bool
+	span   int64 // longest range
 	yield  func(lo, hi int64) (bool, error)
 	stop   bool
 	lo, hi int64
@@ -129,10 +130,10 @@ func (w *walker) add(lo, hi int64) error {
 	switch {
 	case lo > hi || w.stop:
 		return nil
-	case w.held && w.down && hi == w.lo-1 && w.hi-lo < maxSpan:
+	case w.held && w.down && hi == w.lo-1 && w.hi-lo < w.span:
 		w.lo = lo
 		return nil
-	case w.held && !w.down && lo == w.hi+1 && hi-w.lo < maxSpan:
+	case w.held && !w.down && lo == w.hi+1 && hi-w.lo < w.span:
 		w.hi = hi
 		return nil
 	}
@@ -148,13 +149,13 @@ func (w *walker) flush() error {
 	for w.held && !w.stop {
 		lo, hi := w.lo, w.hi
 		switch {
-		case hi-lo < maxSpan:
+		case hi-lo < w.span:
 			w.held = false
 		case w.down:
-			lo = hi - maxSpan + 1
+			lo = hi - w.span + 1
 			w.hi = lo - 1
 		default:
-			hi = lo + maxSpan - 1
+			hi = lo + w.span - 1
 			w.lo = hi + 1
 		}
 		more, err := w.yield(lo, hi)

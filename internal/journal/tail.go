@@ -29,7 +29,6 @@ type tail struct {
 // pendingEntry is what the index will say of an event.
 type pendingEntry struct {
 	identity, account, name int64
-	key                     event.Key
 	received                int64
 	action                  event.Action
 	late                    bool
@@ -77,7 +76,6 @@ func (t *tail) note(r *row) {
 		identity: identityHash(r.ObjectID, r.Dedupe.Key),
 		account:  accountHash(r.AccountID),
 		name:     nameHash(r.Event),
-		key:      r.Dedupe.Key,
 		received: received,
 		action:   r.Action,
 		late:     isLate(r, received),

@@ -3,6 +3,7 @@ package journal
 import (
 	"database/sql/driver"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -24,6 +25,7 @@ type txn struct {
 	open  []opened                // rows whose answers matter
 	undo  []func()                // to run if it fails
 	wrote bool
+	pages int // at most as many were changed besides those of rows
 }
 
 // opened is a delivery whose outcome will matter once it is stored.
@@ -78,21 +80,34 @@ func (t *txn) follow(r *event.Record) error {
 	return nil
 }
 
-const insertEvent = "INSERT INTO events (" + columns + ",unacked) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+// insertEvents is the statement that inserts n rows. Several with each cost much
+// less than each by itself.
+func insertEvents(n int) string {
+	row := ",(" + placeholders(columnCount+1) + ")"
+	return "INSERT INTO events (" + columns + ",unacked) VALUES " + strings.Repeat(row, n)[1:]
+}
+
+// insertSizes are the numbers of rows for which there is a statement.
+func insertSizes() []int { return []int{16, 4, 1} }
 
 // insert writes the rows; the last carries what is unacknowledged.
 func (t *txn) insert() error {
-	args := t.j.w.args
-	for i := range t.rows {
-		t.rows[i].args(args)
-		args[columnCount].Value = nil
-		if i == len(t.rows)-1 {
-			args[columnCount].Value = t.j.unacked.list(nil, t.open)
+	const width = columnCount + 1
+	w, rows := t.j.w, t.rows
+	for i, n := range insertSizes() {
+		for ; len(rows) >= n; rows = rows[n:] {
+			for k := range n {
+				rows[k].args(w.args[k*width:])
+				w.args[k*width+columnCount].Value = nil
+			}
+			if len(rows) == n {
+				w.args[n*width-1].Value = t.j.unacked.list(t.open)
+			}
+			if err := t.c.execNamed(w.inserts[i], w.args[:n*width]); err != nil {
+				return err
+			}
+			t.wrote = true
 		}
-		if err := t.c.execNamed(insertEvent, args); err != nil {
-			return err
-		}
-		t.wrote = true
 	}
 	return nil
 }
@@ -104,7 +119,8 @@ func (t *txn) commit() error {
 		err = t.c.exec("COMMIT")
 	}
 	if err != nil {
-		return errors.Join(err, t.rollback())
+		t.rollback()
+		return err
 	}
 	t.j.w.next += int64(len(t.rows))
 	t.j.tail.grow(t.rows, t.life)
@@ -116,13 +132,12 @@ func (t *txn) commit() error {
 }
 
 // rollback leaves no trace, here or on disk. SQLite has often done its part by
-// itself when a write failed, which makes an error of ours.
-func (t *txn) rollback() error {
+// itself when a write failed; then ours fails, which is fine.
+func (t *txn) rollback() {
 	for _, f := range t.undo {
 		f()
 	}
 	_ = t.c.exec("ROLLBACK")
-	return nil
 }
 
 // ids gives increasing ULIDs. The time in them never decreases, whatever the
@@ -142,13 +157,16 @@ func (g *ids) next(now time.Time) (id ulid.ULID, err error) {
 	return id, err
 }
 
-// newArgs are the reused arguments of insertEvent.
-func newArgs() []driver.NamedValue {
-	a := make([]driver.NamedValue, columnCount+1)
-	for i := range a {
-		a[i].Ordinal = i + 1
+// newInserts are the statements of insertSizes and their reused arguments.
+func newInserts() (sql []string, args []driver.NamedValue) {
+	for _, n := range insertSizes() {
+		sql = append(sql, insertEvents(n))
 	}
-	return a
+	args = make([]driver.NamedValue, insertSizes()[0]*(columnCount+1))
+	for i := range args {
+		args[i].Ordinal = i + 1
+	}
+	return sql, args
 }
 
 // do carries out one request. Its error is the request's own if isSoft, else

@@ -16,7 +16,7 @@ const (
 	// retryPause is Kazoo's pause between tries: an identical delivery that
 	// comes sooner after one we are still answering isn't its repetition.
 	retryPause = 2 * time.Second
-	// maxUnacked bounds the memory; beyond it the oldest are forgotten.
+	// maxUnacked bounds the memory; beyond it some are forgotten.
 	maxUnacked = 1 << 16
 	// maxListed is how many are listed on disk one by one.
 	maxListed = 256
@@ -76,11 +76,12 @@ func (u *unacked) add(k deliveryKey, seq int64, busy bool) {
 	if u.count >= maxUnacked {
 		u.expire()
 	}
-	for old := range u.byKey { // still full: forget any
-		if u.count < maxUnacked {
-			break
+	if u.count >= maxUnacked { // still full: forget some
+		for k := range u.byKey {
+			if u.drop(k); u.count < maxUnacked*7/8 {
+				break
+			}
 		}
-		u.drop(old)
 	}
 	u.byKey[k] = &delivery{seq: seq, at: u.now(), busy: busy, next: u.byKey[k]}
 	u.count++
@@ -182,7 +183,7 @@ func (u *unacked) sweep() {
 // a varint each, or, if they are too many, 0 and the smallest, meaning all from
 // there on. It is stored in the last row of each transaction, where it costs no
 // page and no sync of its own; more are those that the transaction itself adds.
-func (u *unacked) list(dst []byte, more []opened) []byte {
+func (u *unacked) list(more []opened) (dst []byte) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	all := u.count+len(more) > maxListed
