@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"syscall"
@@ -66,7 +65,7 @@ func chaos(ctx context.Context, o trial.Options, receiver, output string, race, 
 			return err
 		}
 		defer func() { _ = os.RemoveAll(dir) }() // a leftover in the temporary directory does no harm
-		if o.Receiver, err = build(ctx, dir, race, stderr); err != nil {
+		if o.Receiver, err = trial.Build(ctx, dir, race, stderr); err != nil {
 			return err
 		}
 	}
@@ -108,19 +107,4 @@ func chaos(ctx context.Context, o trial.Options, receiver, output string, race, 
 		return fmt.Errorf("%d violations with seed %d", n, o.Seed)
 	}
 	return nil
-}
-
-// build makes the receiver from source.
-func build(ctx context.Context, dir string, race bool, stderr io.Writer) (string, error) {
-	program := filepath.Join(dir, "kazoohook")
-	args := []string{"build", "-o", program}
-	if race {
-		args = append(args, "-race")
-	}
-	cmd := exec.CommandContext(ctx, "go", append(args, "kazoohook/cmd/kazoohook")...) //nolint:gosec // fixed arguments
-	cmd.Stderr = stderr
-	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("build the receiver: %w", err)
-	}
-	return program, nil
 }

@@ -17,9 +17,12 @@ type Event struct {
 	seen       time.Time // when the line came; zero of what was read from the journal
 }
 
-// parseEvent reads one event. Its content is all of it but what a later reading
-// may know better: the names that the snapshot adds.
-func parseEvent(line []byte) (Event, error) {
+// Content is all of the event but what a later reading may know better: the
+// names that the snapshot adds.
+func (e Event) Content() string { return e.content }
+
+// ParseEvent reads one event.
+func ParseEvent(line []byte) (Event, error) {
 	var e Event
 	if err := json.Unmarshal(line, &e); err != nil {
 		return e, err

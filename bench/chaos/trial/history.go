@@ -23,7 +23,7 @@ func (r *Receiver) History(ctx context.Context) ([]Event, error) {
 		}
 		n := 0
 		for line := range bytes.Lines(out) {
-			e, err := parseEvent(line)
+			e, err := ParseEvent(line)
 			if err != nil {
 				return nil, fmt.Errorf("read the journal: %w: %.200q", err, line)
 			}

@@ -29,8 +29,8 @@ func newLines() *Lines {
 	return &Lines{events: map[string]Event{}, objects: map[string]bool{}, messages: map[string]int{}}
 }
 
-// take reads one whole line.
-func (l *Lines) take(line []byte) {
+// Take reads one whole line.
+func (l *Lines) Take(line []byte) {
 	var head struct {
 		Event     string `json:"event"`
 		Level     string `json:"level"`
@@ -47,7 +47,7 @@ func (l *Lines) take(line []byte) {
 		l.note(head.Level, head.Message, head.Duplicate, line)
 		return
 	}
-	e, err := parseEvent(line)
+	e, err := ParseEvent(line)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err != nil {

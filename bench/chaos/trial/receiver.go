@@ -20,6 +20,7 @@ type Receiver struct {
 	Program string
 	Environ []string // all of it
 	Lines   *Lines
+	Line    func([]byte)  // gets each whole line instead of Lines.Take, if set
 	Output  io.Writer     // gets what is printed, too; nil: nobody
 	Pause   time.Duration // before it is started again; NewReceiver sets 200 ms
 	// Excused says that a death of its own accord is nothing to wonder at now; nil: never.
@@ -73,7 +74,11 @@ func (r *Receiver) Start() error {
 	cmd.Env = r.Environ
 	cmd.SysProcAttr = dieWithParent()
 	var last tailBuffer
-	out := io.Writer(&splitter{line: r.Lines.take})
+	line := r.Line
+	if line == nil {
+		line = r.Lines.Take
+	}
+	out := io.Writer(&splitter{line: line})
 	if r.Output != nil {
 		out = io.MultiWriter(out, r.Output)
 	}

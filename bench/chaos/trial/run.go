@@ -9,8 +9,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"kazoohook/internal/crossbar/crossbartest"
 )
 
 // run is one trial under way.
@@ -77,12 +75,9 @@ func (r *run) prepare(ctx context.Context) error {
 	}
 	public, admin := addrs[0], addrs[1]
 	r.admin = "http://" + admin
-	environ := append(os.Environ(),
-		"KAZOO_API_URL="+r.world.api, "KAZOO_USERNAME="+crossbartest.DefaultUsername, "KAZOO_PASSWORD="+crossbartest.DefaultPassword,
-		"KAZOO_ACCOUNT_NAME=acme", "PUBLIC_URL=http://"+public, "LISTEN_ADDR="+public, "ADMIN_ADDR="+admin,
-		"DATA_DIR="+filepath.Join(r.disk.dir, "data"), "HOOKS="+r.opts.Hooks, "INCLUDE_SUBACCOUNTS=true",
-		"RECONCILE_INTERVAL=1s", "RESYNC_INTERVAL="+r.opts.Resync.String(), "KAZOO_API_RATE=10",
-		"LOG_LEVEL=debug", "LOG_FORMAT=json", "SHUTDOWN_TIMEOUT=5s", "GORACE=atexit_sleep_ms=0")
+	environ := Environ(r.world.api, public, admin, filepath.Join(r.disk.dir, "data"),
+		"HOOKS="+r.opts.Hooks, "INCLUDE_SUBACCOUNTS=true",
+		"RECONCILE_INTERVAL=1s", "RESYNC_INTERVAL="+r.opts.Resync.String(), "KAZOO_API_RATE=10", "LOG_LEVEL=debug")
 	r.receiver = NewReceiver(r.opts.Receiver, append(environ, r.opts.Environ...))
 	r.receiver.Output = r.opts.Output
 	r.receiver.Excused = func() bool { return time.Now().UnixNano() < r.diskBad.Load() }

@@ -107,7 +107,7 @@ func TestLines(t *testing.T) {
 		changed = `{"level":"info","event":"user.deleted","event_id":"e1","seq":1,"object_id":"v","message":"user deleted"}`
 	)
 	l := newLines()
-	w := &splitter{line: l.take}
+	w := &splitter{line: l.Take}
 	for _, piece := range []string{line[:20], line[20:] + "\n" + again[:9], again[9:] + "\n" + `{"event":"user.del`} {
 		if n, err := w.Write([]byte(piece)); n != len(piece) || err != nil {
 			t.Fatal(n, err)
@@ -116,7 +116,7 @@ func TestLines(t *testing.T) {
 	if got := l.Conflicts(); len(got) > 0 || len(l.Logged()) != 1 || !l.logged(userDeleted, "u") {
 		t.Fatalf("%q, %v", got, l.Logged())
 	}
-	next := &splitter{line: l.take}
+	next := &splitter{line: l.Take}
 	_, _ = next.Write([]byte(changed + "\n")) // never fails
 	if got := l.Conflicts(); len(got) != 1 || !strings.Contains(got[0], "two contents") {
 		t.Errorf("got %q", got)

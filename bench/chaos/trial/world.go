@@ -43,16 +43,25 @@ func newWorld(ctx context.Context, o Options) (*world, error) {
 		w.Kazoo.Close()
 		return nil, err
 	}
+	var err error
+	if w.server, w.api, err = ServeAPI(ctx, w.API()); err != nil {
+		w.Kazoo.Close()
+		return nil, err
+	}
+	return w, nil
+}
+
+// ServeAPI serves a fake Kazoo's API on loopback until the server is closed and
+// returns its URL.
+func ServeAPI(ctx context.Context, api http.Handler) (*http.Server, string, error) {
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
-		w.Kazoo.Close()
-		return nil, fmt.Errorf("bind the fake Kazoo: %w", err)
+		return nil, "", fmt.Errorf("bind the fake Kazoo: %w", err)
 	}
-	w.api = "http://" + ln.Addr().String() + "/v2"
-	w.server = &http.Server{Handler: w.API(), ReadHeaderTimeout: time.Minute}
-	go func() { _ = w.server.Serve(ln) }() // ends with close
-	return w, nil
+	server := &http.Server{Handler: api, ReadHeaderTimeout: time.Minute}
+	go func() { _ = server.Serve(ln) }() // ends with Close
+	return server, "http://" + ln.Addr().String() + "/v2", nil
 }
 
 // settle makes the accounts and the users who were always there.

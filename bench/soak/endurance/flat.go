@@ -1,0 +1,106 @@
+package endurance
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// tolerance is by how much the later median may exceed the earlier one: a share
+// of it and a fixed amount.
+type tolerance struct{ share, more float64 }
+
+// measure is one thing that must not grow.
+type measure struct {
+	name  string
+	unit  string
+	scale float64 // of the unit
+	of    func(sample) float64
+	tolerance
+}
+
+const mebi = 1 << 20
+
+// measures are what is compared. The runtime gives memory back late and takes it
+// in steps of 4 MiB, hence its tolerance; the number of connections at the moment
+// of a look is chance; the journal's log of changes is up to 16 MiB and is cut
+// back by itself.
+func measures(slack float64) []measure {
+	return []measure{
+		{"resident memory", "MiB", mebi, func(s sample) float64 { return s.Resident }, tolerance{0.10 * slack, 4 * mebi * slack}},
+		{"descriptors", "", 1, func(s sample) float64 { return s.Descriptors }, tolerance{0.10, 6 * slack}},
+		{"goroutines", "", 1, func(s sample) float64 { return s.Goroutines }, tolerance{0.10, 10 * slack}},
+		{"data directory", "MiB", mebi, func(s sample) float64 { return s.Disk }, tolerance{0.05, 4 * mebi * slack}},
+	}
+}
+
+// Comparison is of the first and the last third of a span, by their medians.
+type Comparison struct {
+	Measure, Unit  string
+	Span           string // of what: restarts, or one life
+	Samples        int
+	First, Last    float64
+	Limit          float64 // of Last
+	Least, Highest float64 // of all in the span
+	Flat           bool
+}
+
+// compare judges a measure over samples in the order of time.
+func (m measure) compare(span string, samples []sample) Comparison {
+	c := Comparison{Measure: m.name, Unit: m.unit, Span: span, Samples: len(samples)}
+	third := len(samples) / 3
+	if third == 0 {
+		return c // not flat: nothing is known
+	}
+	values := make([]float64, len(samples))
+	for i, s := range samples {
+		values[i] = m.of(s) / m.scale
+	}
+	c.First, c.Last = median(values[:third]), median(values[len(values)-third:])
+	c.Least, c.Highest = slices.Min(values), slices.Max(values)
+	c.Limit = c.First*(1+m.share) + m.more/m.scale
+	c.Flat = c.Last <= c.Limit
+	return c
+}
+
+func median(values []float64) float64 {
+	v := slices.Sorted(slices.Values(values))
+	return v[len(v)/2]
+}
+
+// flat compares within the half with restarts, and within the one life of the
+// other half.
+func flat(samples []sample, o Options) (out []Comparison) {
+	half := o.half()
+	settled := func(from, to time.Duration) []sample {
+		return slices.DeleteFunc(slices.Clone(samples), func(s sample) bool {
+			return s.At < from+o.Warm || s.At > to || s.Age < o.Settle
+		})
+	}
+	for _, m := range measures(o.Slack) {
+		if half > 0 {
+			out = append(out, m.compare("over restarts", settled(0, half)))
+		}
+		out = append(out, m.compare("in one life", settled(half, o.For)))
+	}
+	return out
+}
+
+// half is when the restarts end.
+func (o Options) half() time.Duration {
+	if o.Restart < 0 {
+		return 0
+	}
+	return o.For / 2
+}
+
+// bounded says whether the data directory ever exceeded what it may: the limit,
+// and the journal's log of changes beside it, up to 16 MiB (docs/operations.md).
+func bounded(samples []sample, o Options) (violations []string) {
+	for _, s := range samples {
+		if most := float64(o.MaxBytes) + 18*mebi; s.Disk > most {
+			return []string{fmt.Sprintf("the data directory had %.1f MiB after %s, of a limit of %.1f MiB and 18 MiB", s.Disk/mebi, s.At.Round(time.Second), float64(o.MaxBytes)/mebi)}
+		}
+	}
+	return nil
+}
