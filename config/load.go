@@ -223,3 +223,15 @@ func (c *Config) Settings() []Setting {
 	}
 	return slices.Clip(out)
 }
+
+// Secrets returns the values of all secrets, for whoever has to keep them out
+// of what is printed.
+func (c *Config) Secrets() []string {
+	var out []string
+	for _, s := range []Secret{c.KazooPassword, c.KazooCredentials, c.KazooAPIKey, c.HookSecret, c.HookSecretPrevious, c.AdminToken} {
+		if !s.Empty() {
+			out = append(out, s.Reveal())
+		}
+	}
+	return out
+}

@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -46,6 +47,18 @@ func readBody(r *http.Request, limit int64) ([]byte, error) {
 			return nil, err
 		}
 	}
+}
+
+// oneObject reads the body of an admin request, a small JSON object and nothing
+// behind it, and reports whether it was one with no field that into lacks.
+func oneObject(w http.ResponseWriter, r *http.Request, into any) bool {
+	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4<<10))
+	dec.DisallowUnknownFields()
+	if dec.Decode(into) != nil {
+		return false
+	}
+	_, err := dec.Token()
+	return err == io.EOF
 }
 
 // routed is event.Route, except for what it can't be asked: a compressed body

@@ -202,39 +202,3 @@ func TestQueryParams(t *testing.T) {
 		}
 	}
 }
-
-func FuzzQueryParams(f *testing.F) {
-	for _, s := range []string{"", "since=2h&event=a,b", "until=2026-01-01", "limit=5&order=oldest&after=3", "since=7d&since=x", "text=%ff", "event=,,,"} {
-		f.Add(s)
-	}
-	now := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
-	f.Fuzz(func(t *testing.T, raw string) {
-		v, err := url.ParseQuery(raw)
-		if err != nil {
-			return
-		}
-		q, err := queryParams(v, now)
-		if err != nil {
-			if err.Error() == "" {
-				t.Error("an error without words")
-			}
-			return
-		}
-		for _, list := range [][]string{q.Events, q.Accounts, q.Objects} {
-			if len(list) > maxFilters {
-				t.Errorf("%d filters", len(list))
-			}
-			for _, s := range list {
-				if s == "" || len(s) > maxFilterLen {
-					t.Errorf("filter %q", s)
-				}
-			}
-		}
-		if q.After < 0 || q.Before < 0 || len(q.Text) > maxFilterLen {
-			t.Errorf("%+v", q)
-		}
-		if n, err := limitParam(v, 10, 100); err == nil && (n < 1 || n > 100) {
-			t.Errorf("limit %d", n)
-		}
-	})
-}

@@ -29,6 +29,7 @@ type receiver struct {
 	maxBody  int64
 	patience *patience
 	refused  func(hookID string)
+	usedOld  func() // may be nil
 
 	previous, elsewhere, refusals, partial *throttle
 
@@ -71,6 +72,7 @@ func newReceiver(d Deps) *receiver {
 		now:       d.Now,
 		maxBody:   d.MaxBody,
 		refused:   d.Refused,
+		usedOld:   d.PreviousUsed,
 		patience:  &patience{length: d.AppendTimeout, now: time.Now},
 		previous:  every(time.Minute),
 		elsewhere: every(time.Minute),
@@ -109,6 +111,9 @@ func (h *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if which == previousSecret {
 		h.metrics.previous.Inc()
+		if h.usedOld != nil {
+			h.usedOld()
+		}
 		if n, ok := h.previous.pass(); ok {
 			h.log.Warn().Str("hook_id", r.Header.Get("X-Hook-Id")).Int("not_logged", n).
 				Msg("delivery with the previous hook secret: a hook still has its old URI")

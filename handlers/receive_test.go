@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -175,15 +176,19 @@ func TestPathsWithTheSecret(t *testing.T) {
 
 func TestPreviousSecret(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
+	var used atomic.Int64
+	h := newHarness(t, func(d *Deps) { d.PreviousUsed = func() { used.Add(1) } })
 	for range 3 {
 		got := h.do(http.MethodPost, h.public.URL+"/kazoo/"+oldSecret+"/object", formType, userDeleted)
 		if got.status != 200 {
 			t.Fatalf("answer %d", got.status)
 		}
 	}
-	if n := testutil.ToFloat64(h.metrics.previous); n != 3 {
-		t.Errorf("counted %v", n)
+	if got := h.deliver(userDeleted); got.status != 200 {
+		t.Fatalf("answer %d", got.status)
+	}
+	if n := testutil.ToFloat64(h.metrics.previous); n != 3 || used.Load() != 3 {
+		t.Errorf("counted %v, told of %d", n, used.Load())
 	}
 	if n := strings.Count(h.log.String(), "previous hook secret"); n != 1 {
 		t.Errorf("%d log lines:\n%s", n, h.log)

@@ -39,9 +39,7 @@ func replay(d Deps) http.Handler {
 			return
 		}
 		var b body
-		dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4<<10))
-		dec.DisallowUnknownFields()
-		if err := dec.Decode(&b); err != nil || dec.More() {
+		if !oneObject(w, r, &b) {
 			writeProblem(w, http.StatusBadRequest, `Send one object: {"consumer":"log","from":17,"dry_run":true}.`)
 			return
 		}

@@ -56,9 +56,7 @@ func resync(d Deps) http.Handler {
 			return
 		}
 		var q ResyncRequest
-		dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4<<10))
-		dec.DisallowUnknownFields()
-		if err := dec.Decode(&q); err != nil || dec.More() {
+		if !oneObject(w, r, &q) {
 			writeProblem(w, http.StatusBadRequest, `Send one object: {"dry_run":true,"confirm":false}.`)
 			return
 		}

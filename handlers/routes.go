@@ -45,6 +45,9 @@ type Deps struct {
 	// was answered with neither 200 nor a request to resend: Kazoo counts those
 	// towards switching the hook off. Anyone can claim an id. May be nil.
 	Refused func(hookID string)
+	// PreviousUsed, if set, is told of each delivery that came with
+	// PreviousSecret. It must be cheap.
+	PreviousUsed func()
 	// Ready makes the checks behind /readyz. It must be cheap: anyone may ask.
 	Ready func(context.Context) []Check
 

@@ -4,7 +4,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"net/http"
 	"strconv"
 	"strings"
@@ -25,9 +24,7 @@ func (g *guard) login() http.Handler {
 		var b struct {
 			Token string `json:"token"`
 		}
-		dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4<<10))
-		dec.DisallowUnknownFields()
-		if err := dec.Decode(&b); err != nil || dec.More() {
+		if !oneObject(w, r, &b) {
 			writeProblem(w, http.StatusBadRequest, `Send one object: {"token":"<ADMIN_TOKEN>"}.`)
 			return
 		}

@@ -26,8 +26,16 @@ type Keeper struct {
 	now   func() time.Time
 }
 
-// lookTimeout bounds a look-up: it is worth having, not worth waiting for.
-const lookTimeout = 10 * time.Second
+const (
+	// lookTimeout bounds a look-up: it is worth having, not worth waiting for.
+	lookTimeout = 10 * time.Second
+	// lookPatience is the age from which a delivery's object is not looked up any
+	// more. The keeper is behind then: where more comes and changes than Kazoo may
+	// be asked about it would never catch up, and keep its place in the journal
+	// until retention removes what it has not read. The next resync knows the
+	// names, too.
+	lookPatience = 2 * time.Minute
+)
 
 // NewKeeper returns a Keeper for the objects that the specs watch. One that only
 // enriches needs no api.
@@ -53,7 +61,8 @@ func (k *Keeper) Handle(ctx context.Context, batch []event.Record) error {
 			delete(looked, key)
 		case r.Action != "" && !looked[key]:
 			looked[key] = true
-			silent, err = k.look(ctx, r, silent)
+			late := r.Source == event.SourceWebhook && k.now().Sub(r.ReceivedAt) > lookPatience
+			silent, err = k.look(ctx, r, silent || late)
 		}
 		if err != nil {
 			return fmt.Errorf("snapshot: event %d: %w", r.Seq, err)

@@ -47,7 +47,7 @@ func (c *comparison) enriched(t *testing.T, seq int64) event.Event {
 
 func TestKeeperNamesWhoComesAndGoesBetweenResyncs(t *testing.T) {
 	t.Parallel()
-	c := newComparison(t, crossbartest.Options{}, Spec{"object", "user", "all"})
+	c := newComparison(t, Spec{"object", "user", "all"})
 	c.mustPass(t)
 	u, err := c.CreateUser(crossbartest.User{FirstName: "Ann", LastName: "Lee", Username: "ann", Email: "ann@x"})
 	if err != nil {
@@ -88,7 +88,7 @@ func TestKeeperNamesWhoComesAndGoesBetweenResyncs(t *testing.T) {
 
 func TestKeeperWithoutAnswers(t *testing.T) {
 	t.Parallel()
-	c := newComparison(t, crossbartest.Options{}, Spec{"object", "all", "all"})
+	c := newComparison(t, Spec{"object", "all", "all"})
 	known := c.seed(t, "acme", 1)[0]
 	c.mustPass(t)
 	u, err := c.CreateUser(crossbartest.User{})
@@ -132,9 +132,48 @@ func TestKeeperWithoutAnswers(t *testing.T) {
 	}
 }
 
+// TestKeeperThatIsBehind: it lets the names wait instead of falling behind
+// further, and misses nobody.
+func TestKeeperThatIsBehind(t *testing.T) {
+	t.Parallel()
+	c := newComparison(t, Spec{"object", "user", "all"})
+	known := c.seed(t, "acme", 1)[0]
+	c.mustPass(t)
+	u, err := c.CreateUser(crossbartest.User{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.live(t, "user", u.ID, c.AccountID(), event.Created)
+	c.live(t, "user", known, c.AccountID(), event.Edited)
+	c.clock.add(lookPatience + time.Second)
+	api := &troubled{ObjectAPI: c.api}
+	k := NewKeeper(api, c.j, c.opts.Specs, c.opts.Log, c.clock.now)
+	if err := k.Handle(t.Context(), events(t, c.j)); err != nil || api.asked != 0 {
+		t.Errorf("%v, asked %d times about what is long ago", err, api.asked)
+	}
+	if o, ok, _ := c.j.Object(t.Context(), "user", u.ID); !ok || o.Name != "" {
+		t.Errorf("the new user: %v %+v", ok, o)
+	}
+	if o, _, _ := c.j.Object(t.Context(), "user", known); o.Name == "" {
+		t.Error("the known user lost the name")
+	}
+	c.mustPass(t)
+	if o, _, _ := c.j.Object(t.Context(), "user", u.ID); o.Name == "" {
+		t.Error("the resync did not name the new user")
+	}
+	// What is recovered is old, but few.
+	c.live(t, "user", u.ID, c.AccountID(), event.Edited)
+	batch := events(t, c.j)
+	last := batch[len(batch)-1:]
+	last[0].Source, last[0].ReceivedAt = event.SourceRecovered, c.clock.now().Add(-time.Hour)
+	if err := k.Handle(t.Context(), last); err != nil || api.asked != 1 {
+		t.Errorf("%v, asked %d times about what was recovered", err, api.asked)
+	}
+}
+
 func TestKeeperAndUndeletion(t *testing.T) {
 	t.Parallel()
-	c := newComparison(t, crossbartest.Options{}, Spec{"object", "user", "doc_deleted"}, Spec{"object", "user", "doc_edited"})
+	c := newComparison(t, Spec{"object", "user", "doc_deleted"}, Spec{"object", "user", "doc_edited"})
 	id := c.seed(t, "acme", 1)[0]
 	c.mustPass(t)
 	for round := range 2 {
@@ -169,7 +208,7 @@ func TestKeeperAndUndeletion(t *testing.T) {
 
 func TestKeeperOfNewAccounts(t *testing.T) {
 	t.Parallel()
-	c := newComparison(t, crossbartest.Options{}, Spec{"object", "user", "all"}, Spec{"object", "account", "all"})
+	c := newComparison(t, Spec{"object", "user", "all"}, Spec{"object", "account", "all"})
 	c.opts.IncludeSubaccounts = true
 	c.mustPass(t)
 	west, err := c.CreateAccount(crossbartest.Account{Name: "acme-west"})
@@ -189,7 +228,7 @@ func TestKeeperOfNewAccounts(t *testing.T) {
 
 func TestKeeperOfDeletedAccounts(t *testing.T) {
 	t.Parallel()
-	c := newComparison(t, crossbartest.Options{}, Spec{"object", "user", "doc_deleted"}, Spec{"object", "device", "doc_created"}, Spec{"object", "account", "doc_deleted"})
+	c := newComparison(t, Spec{"object", "user", "doc_deleted"}, Spec{"object", "device", "doc_created"}, Spec{"object", "account", "doc_deleted"})
 	c.opts.IncludeSubaccounts = true
 	south := "5ab5ab5ab5ab5ab5ab5ab5ab5ab5ab51"
 	ids := c.seed(t, south, 4)
@@ -244,7 +283,7 @@ func TestKeeperOfDeletedAccounts(t *testing.T) {
 
 func TestKeeperNeedsTheJournal(t *testing.T) {
 	t.Parallel()
-	c := newComparison(t, crossbartest.Options{}, Spec{"object", "all", "all"})
+	c := newComparison(t, Spec{"object", "all", "all"})
 	c.opts.IncludeSubaccounts = true
 	south := "5ab5ab5ab5ab5ab5ab5ab5ab5ab5ab51"
 	ids := c.seed(t, "acme", 1)
@@ -278,7 +317,7 @@ func TestKeeperNeedsTheJournal(t *testing.T) {
 		t.Errorf("revive: %v", err)
 	}
 	created := slices.DeleteFunc(events(t, c.j), func(r event.Record) bool { return r.ObjectID != west })
-	fresh := newComparison(t, crossbartest.Options{}, Spec{"object", "all", "all"})
+	fresh := newComparison(t, Spec{"object", "all", "all"})
 	empty := &flaky{Journal: fresh.j}
 	if err := NewKeeper(c.api, empty, c.opts.Specs, c.opts.Log, c.clock.now).Handle(t.Context(), created); !errors.Is(err, errCrash) {
 		t.Errorf("adopt: %v", err)

@@ -16,7 +16,7 @@ func TestListingsThatLie(t *testing.T) {
 		crossbartest.FaultGarbage, crossbartest.FaultStatus} {
 		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()
-			c := newComparison(t, crossbartest.Options{})
+			c := newComparison(t)
 			ids := c.seed(t, "acme", 600)
 			c.mustPass(t)
 			c.deleteAll(t, ids[:3])
@@ -39,7 +39,7 @@ func TestListingsThatLie(t *testing.T) {
 
 func TestEachDeletionNeedsItsOwn404(t *testing.T) {
 	t.Parallel()
-	c := newComparison(t, crossbartest.Options{})
+	c := newComparison(t)
 	ids := c.seed(t, "acme", 30)
 	c.mustPass(t)
 	c.deleteAll(t, ids[:2])
@@ -57,7 +57,7 @@ func TestEachDeletionNeedsItsOwn404(t *testing.T) {
 	c.want(t, "user.deleted")
 	// A few that a listing left out are found to be there.
 	c.ClearFaults()
-	few := newComparison(t, crossbartest.Options{})
+	few := newComparison(t)
 	few.seed(t, "acme", 10)
 	few.mustPass(t)
 	if _, err := few.Inject(crossbartest.Fault{Kind: crossbartest.FaultOmit, Op: "users.list"}); err != nil {
@@ -72,7 +72,7 @@ func TestEachDeletionNeedsItsOwn404(t *testing.T) {
 
 func TestTooManyDeletionsWaitForAPerson(t *testing.T) {
 	t.Parallel()
-	c := newComparison(t, crossbartest.Options{}, Spec{"object", "user", "doc_deleted"}, Spec{"object", "device", "doc_deleted"})
+	c := newComparison(t, Spec{"object", "user", "doc_deleted"}, Spec{"object", "device", "doc_deleted"})
 	c.opts.MaxDeletions = 4
 	ids := c.seed(t, "acme", 30)
 	device, err := c.CreateObject("devices", "acme", map[string]any{"name": "Desk"})
@@ -112,7 +112,7 @@ func TestTooManyDeletionsWaitForAPerson(t *testing.T) {
 		t.Errorf("stats: %+v", s)
 	}
 	// A tenth of many is more than the default's 20.
-	big := newComparison(t, crossbartest.Options{})
+	big := newComparison(t)
 	many := big.seed(t, "acme", 250)
 	big.mustPass(t)
 	big.deleteAll(t, many[:25])
@@ -123,7 +123,7 @@ func TestTooManyDeletionsWaitForAPerson(t *testing.T) {
 
 func TestOneTypeThatFailsHoldsUpNoOther(t *testing.T) {
 	t.Parallel()
-	c := newComparison(t, crossbartest.Options{}, Spec{"object", "all", "doc_deleted"})
+	c := newComparison(t, Spec{"object", "all", "doc_deleted"})
 	ids := c.seed(t, "acme", 3)
 	c.mustPass(t)
 	c.deleteAll(t, ids[:1])
@@ -157,7 +157,7 @@ func TestOneTypeThatFailsHoldsUpNoOther(t *testing.T) {
 
 func TestWhereDeletionsAreNotWatched(t *testing.T) {
 	t.Parallel()
-	c := newComparison(t, crossbartest.Options{}, Spec{"object", "user", "doc_created"})
+	c := newComparison(t, Spec{"object", "user", "doc_created"})
 	ids := c.seed(t, "acme", 60)
 	c.mustPass(t)
 	c.deleteAll(t, ids[:50])
@@ -175,7 +175,7 @@ func TestWhereDeletionsAreNotWatched(t *testing.T) {
 // TestOneObjectThatCannotBeAskedFor holds up no other.
 func TestOneObjectThatCannotBeAskedFor(t *testing.T) {
 	t.Parallel()
-	c := newComparison(t, crossbartest.Options{}, Spec{"object", "user", "all"})
+	c := newComparison(t, Spec{"object", "user", "all"})
 	ids := c.seed(t, "acme", 30)
 	c.mustPass(t)
 	c.deleteAll(t, ids[:8])

@@ -17,7 +17,7 @@ func TestUsersOfAnAccountThatIsNotedAsGone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := newComparison(t, crossbartest.Options{}, specs...)
+			c := newComparison(t, specs...)
 			c.opts.IncludeSubaccounts = true
 			south := "5ab5ab5ab5ab5ab5ab5ab5ab5ab5ab51"
 			c.seed(t, "acme", 100)

@@ -21,7 +21,7 @@ func TestSubaccounts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := newComparison(t, crossbartest.Options{}, specs...)
+			c := newComparison(t, specs...)
 			c.opts.IncludeSubaccounts = true
 			north, south := "5ab5ab5ab5ab5ab5ab5ab5ab5ab5ab50", "5ab5ab5ab5ab5ab5ab5ab5ab5ab5ab51"
 			inNorth, inSouth := c.seed(t, north, 5), c.seed(t, south, 7)
@@ -66,7 +66,7 @@ func TestSubaccounts(t *testing.T) {
 
 func TestAccountThatGoesDuringThePass(t *testing.T) {
 	t.Parallel()
-	c := newComparison(t, crossbartest.Options{})
+	c := newComparison(t)
 	c.opts.IncludeSubaccounts = true
 	south := "5ab5ab5ab5ab5ab5ab5ab5ab5ab5ab51"
 	ids := c.seed(t, south, 3)
@@ -89,7 +89,7 @@ func TestAccountThatGoesDuringThePass(t *testing.T) {
 
 func TestLiveDeletionDuringThePass(t *testing.T) {
 	t.Parallel()
-	c := newComparison(t, crossbartest.Options{}, Spec{"object", "user", "all"}, Spec{"object", "device", "doc_deleted"})
+	c := newComparison(t, Spec{"object", "user", "all"}, Spec{"object", "device", "doc_deleted"})
 	ids := c.seed(t, "acme", 700)
 	c.mustPass(t)
 	u, err := c.CreateUser(crossbartest.User{FirstName: "Aaron", LastName: "Aaron"}) // Kazoo did not tell us
@@ -144,7 +144,7 @@ func TestResyncCutShortAnywhere(t *testing.T) {
 func cutShort(t *testing.T, n int64) error {
 	t.Helper()
 	south := "5ab5ab5ab5ab5ab5ab5ab5ab5ab5ab51"
-	c := newComparison(t, crossbartest.Options{}, Spec{"object", "user", "all"}, Spec{"object", "account", "all"})
+	c := newComparison(t, Spec{"object", "user", "all"}, Spec{"object", "account", "all"})
 	c.opts.IncludeSubaccounts = true
 	ids, inSouth := c.seed(t, "acme", 6), c.seed(t, south, 2)
 	c.mustPass(t)
@@ -178,7 +178,7 @@ func cutShort(t *testing.T, n int64) error {
 
 func TestBaselineCutShort(t *testing.T) {
 	t.Parallel()
-	c := newComparison(t, crossbartest.Options{}, Spec{"object", "user", "all"})
+	c := newComparison(t, Spec{"object", "user", "all"})
 	ids := c.seed(t, "acme", 1100)
 	if _, err := c.Inject(crossbartest.Fault{Kind: crossbartest.FaultStatus, Op: "users.list", Status: 400}); err != nil {
 		t.Fatal(err)
@@ -204,7 +204,7 @@ func TestBaselineCutShort(t *testing.T) {
 
 func TestClockSetBackBetweenPasses(t *testing.T) {
 	t.Parallel()
-	c := newComparison(t, crossbartest.Options{})
+	c := newComparison(t)
 	ids := c.seed(t, "acme", 3)
 	c.mustPass(t)
 	c.clock.add(-48 * time.Hour)
@@ -225,7 +225,7 @@ func TestClockSetBackBetweenPasses(t *testing.T) {
 // TestSnapshotStoreFails: each read that fails is an error, not a conclusion.
 func TestSnapshotStoreFails(t *testing.T) {
 	t.Parallel()
-	c := newComparison(t, crossbartest.Options{})
+	c := newComparison(t)
 	ids := c.seed(t, "acme", 3)
 	c.mustPass(t)
 	c.deleteAll(t, ids[:1])

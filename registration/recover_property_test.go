@@ -275,7 +275,7 @@ func (s *sender) check() {
 func TestEveryFiringBecomesOneEvent(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
-		dir, err := os.MkdirTemp(t.TempDir(), "")
+		dir, err := os.MkdirTemp(t.TempDir(), "") //nolint:usetesting // one for each run, of which rapid makes many
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -30,12 +30,12 @@ type comparison struct {
 
 var deletedUsers = []Spec{{"object", "user", "doc_deleted"}}
 
-func newComparison(t *testing.T, opt crossbartest.Options, specs ...Spec) *comparison {
+func newComparison(t *testing.T, specs ...Spec) *comparison {
 	t.Helper()
 	if len(specs) == 0 {
 		specs = deletedUsers
 	}
-	c := &comparison{cluster: newCluster(t, opt), clock: newClock()}
+	c := &comparison{cluster: newCluster(t, crossbartest.Options{}), clock: newClock()}
 	c.j = openJournal(t, t.TempDir(), c.clock.now)
 	c.store = c.j
 	c.opts = ResyncOptions{Specs: specs, Log: zerolog.New(&c.logged), Now: c.clock.now}
@@ -128,7 +128,7 @@ func (c *comparison) want(t *testing.T, name string, ids ...string) {
 
 func TestResyncFindsWhatIsGone(t *testing.T) {
 	t.Parallel()
-	c := newComparison(t, crossbartest.Options{}, Spec{"object", "all", "all"})
+	c := newComparison(t, Spec{"object", "all", "all"})
 	ids := c.seed(t, "acme", 120)
 	device, err := c.CreateObject("devices", "acme", map[string]any{"name": "Desk", "mac_address": "00:11"})
 	if err != nil {
@@ -183,7 +183,7 @@ func TestResyncFindsWhatIsGone(t *testing.T) {
 
 func TestUndeletedWhereOnlyDeletionsAreWatched(t *testing.T) {
 	t.Parallel()
-	c := newComparison(t, crossbartest.Options{})
+	c := newComparison(t)
 	ids := c.seed(t, "acme", 3)
 	c.mustPass(t)
 	c.deleteAll(t, ids[:1])
@@ -241,7 +241,7 @@ func (c *comparison) accountIDs() (ids []string) {
 
 func TestDryRunChangesNothing(t *testing.T) {
 	t.Parallel()
-	c := newComparison(t, crossbartest.Options{}, Spec{"object", "all", "all"})
+	c := newComparison(t, Spec{"object", "all", "all"})
 	c.opts.IncludeSubaccounts = true
 	ids := c.seed(t, "acme", 40)
 	dry := func() Report {
@@ -297,7 +297,7 @@ func TestDryRunChangesNothing(t *testing.T) {
 
 func TestAnotherAccountIsRefused(t *testing.T) {
 	t.Parallel()
-	c := newComparison(t, crossbartest.Options{})
+	c := newComparison(t)
 	c.seed(t, "acme", 3)
 	c.mustPass(t)
 	_, err := NewResyncer(c.api, c.store, c.opts).Run(t.Context(), "0123456789abcdef0123456789abcdef", Request{})
@@ -308,7 +308,7 @@ func TestAnotherAccountIsRefused(t *testing.T) {
 
 func TestProgressIsLoggedNowAndThen(t *testing.T) {
 	t.Parallel()
-	c := newComparison(t, crossbartest.Options{})
+	c := newComparison(t)
 	c.seed(t, "acme", 510)
 	tick := c.clock.now
 	c.opts.Now = func() time.Time { c.clock.add(6 * time.Second); return tick() }

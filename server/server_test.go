@@ -252,6 +252,32 @@ func TestSilentConnectionsDontDelayTheStop(t *testing.T) {
 	}
 }
 
+// drip sends a head and then a bit every few milliseconds until the server has
+// had enough, and returns the first line of its answer.
+func drip(c net.Conn, head, each string) string {
+	_, _ = io.WriteString(c, head)
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		tick := time.NewTicker(5 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				if _, err := io.WriteString(c, each); err != nil {
+					return
+				}
+			case <-stop:
+				return
+			}
+		}
+	})
+	line, _ := bufio.NewReader(c).ReadString('\n')
+	close(stop)
+	wg.Wait()
+	return strings.TrimSpace(line)
+}
+
 // TestSlowSenders: whoever sends a byte now and then is cut off by the clock.
 func TestSlowSenders(t *testing.T) {
 	t.Parallel()
@@ -265,34 +291,10 @@ func TestSlowSenders(t *testing.T) {
 			}
 		}),
 	})
-	drip := func(head, each string) string {
-		c := r.dial()
-		_, _ = io.WriteString(c, head)
-		stop := make(chan struct{})
-		var wg sync.WaitGroup
-		wg.Go(func() {
-			tick := time.NewTicker(5 * time.Millisecond)
-			defer tick.Stop()
-			for {
-				select {
-				case <-tick.C:
-					if _, err := io.WriteString(c, each); err != nil {
-						return
-					}
-				case <-stop:
-					return
-				}
-			}
-		})
-		line, _ := bufio.NewReader(c).ReadString('\n')
-		close(stop)
-		wg.Wait()
-		return strings.TrimSpace(line)
-	}
-	if got := drip("POST / HTTP/1.1\r\nHost: x\r\n", "X: y\r\n"); got != "" && !strings.Contains(got, "408") && !strings.Contains(got, "400") {
+	if got := drip(r.dial(), "POST / HTTP/1.1\r\nHost: x\r\n", "X: y\r\n"); got != "" && !strings.Contains(got, "408") && !strings.Contains(got, "400") {
 		t.Errorf("slow headers: %q", got)
 	}
-	if got := drip("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n", "a"); got != "HTTP/1.1 503 Service Unavailable" {
+	if got := drip(r.dial(), "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n", "a"); got != "HTTP/1.1 503 Service Unavailable" {
 		t.Errorf("slow body: %q", got)
 	}
 	if err, _ := readErr.Load().(error); err == nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/rogpeppe/go-internal/testscript"
+	"go.uber.org/goleak"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected output in testdata/script")
@@ -20,7 +22,22 @@ var update = flag.Bool("update", false, "rewrite the expected output in testdata
 // TestMain lets scripts run the program as a process: the test binary runs
 // itself again under the name kazoohook.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"kazoohook": main})
+	testscript.Main(leakChecked{m}, map[string]func(){"kazoohook": main})
+}
+
+// leakChecked runs the tests, then looks for goroutines that they left.
+type leakChecked struct{ *testing.M }
+
+// Run returns the exit code.
+func (m leakChecked) Run() int {
+	code := m.M.Run()
+	if code == 0 {
+		if err := goleak.Find(); err != nil {
+			_, _ = fmt.Fprintln(os.Stderr, err) // nobody to tell otherwise
+			return 1
+		}
+	}
+	return code
 }
 
 // TestScripts runs testdata/script. In a script,

@@ -20,7 +20,7 @@ func crossbarOptions(cfg *config.Config, log zerolog.Logger, secrets ...string) 
 		BaseURL: cfg.KazooAPIURL.String(), Auth: auth(cfg),
 		AccountName: cfg.KazooAccountName, AccountRealm: cfg.KazooAccountRealm,
 		Rate: cfg.KazooAPIRate, CAFile: cfg.KazooCAFile, InsecureTLS: cfg.KazooInsecureTLS,
-		Secrets: secrets, Log: log, UserAgent: version().userAgent(),
+		Secrets: append(cfg.Secrets(), secrets...), Log: log, UserAgent: version().userAgent(),
 	}
 }
 

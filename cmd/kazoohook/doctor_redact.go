@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
+	"encoding/json"
 	"errors"
 	"net/url"
 	"os"
@@ -27,22 +29,29 @@ var (
 )
 
 func newRedactor(cfg *config.Config, more ...string) redactor {
-	values := more
-	for _, s := range []config.Secret{
-		cfg.KazooPassword, cfg.KazooCredentials, cfg.KazooAPIKey, cfg.HookSecret, cfg.HookSecretPrevious, cfg.AdminToken,
-	} {
-		values = append(values, s.Reveal())
-	}
+	values := append(cfg.Secrets(), more...)
 	var r redactor
 	for _, v := range values {
 		// Masking what is shorter would make text unreadable, and it is no secret.
 		if len(v) >= 4 {
-			r.secrets = append(r.secrets, v, url.PathEscape(v), url.QueryEscape(v))
+			r.secrets = append(r.secrets, v, url.PathEscape(v), url.QueryEscape(v), jsonEscape(v, true), jsonEscape(v, false))
 		}
 	}
 	// The longest first: one secret may hold another.
 	slices.SortFunc(r.secrets, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
 	return r
+}
+
+// jsonEscape gives a text as it stands in JSON, between the quotes.
+func jsonEscape(v string, html bool) string {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(html)
+	if enc.Encode(v) != nil {
+		return v
+	}
+	quoted := bytes.TrimSpace(b.Bytes())
+	return string(quoted[1 : len(quoted)-1])
 }
 
 // line returns a text on one line, without secrets and control characters.

@@ -164,12 +164,14 @@ func TestRedactor(t *testing.T) {
 	t.Parallel()
 	cfg := config.Default()
 	cfg.KazooPassword, cfg.AdminToken = config.NewSecret("abc d"), config.NewSecret("abc d and more")
+	cfg.KazooAPIKey = config.NewSecret(`quo"te<>`)
 	r := newRedactor(cfg, "generated")
 	for text, want := range map[string]string{
 		"with abc d and more":                        "with ***",
 		"abc+d, abc%20d,\r\n\x1b[31m generated":      "***, ***, [31m ***",
 		"https://u:p@h.example/kazoo/unknown/object": "https://***@h.example/kazoo/***/object",
 		"https%3A%2F%2Fh%2Fkazoo%2Funknown%2Fobject": "https%3A%2F%2Fh%2Fkazoo%2F***%2Fobject",
+		`["quo\"te<>","quo\"te\u003c\u003e"]`:        `["***","***"]`,
 		"/etc/kazoohook/hook_secret":                 "/etc/kazoohook/hook_secret",
 	} {
 		if got := r.line(text); got != want {

@@ -18,7 +18,10 @@ func (c *serveCmd) Run(ctx context.Context, e *env) error {
 		return err
 	}
 	s, err := newService(ctx, cfg, l)
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil // told to stop while it was starting
+	case err != nil:
 		return err
 	}
 	return s.run(ctx)

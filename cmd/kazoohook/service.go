@@ -32,7 +32,8 @@ type service struct {
 	log       *sink.Consumer
 	snapshot  *sink.Consumer
 	server    *server.Server
-	instance  string // random: tells this process from others in a self-check
+	rotation  *rotation // nil: no HOOK_SECRET_PREVIOUS
+	instance  string    // random: tells this process from others in a self-check
 	draining  atomic.Bool
 	delivered atomic.Int64 // Unix nanoseconds of the last delivery taken
 }
@@ -70,12 +71,19 @@ func newService(ctx context.Context, cfg *config.Config, l logs) (*service, erro
 	s.log = sink.NewConsumer(s.journal, lines, sink.Options{Name: logConsumer, Log: l.Log})
 	s.snapshot = sink.NewConsumer(s.journal, keeper, sink.Options{Name: "snapshot", Log: l.Log})
 
+	if !cfg.HookSecretPrevious.Empty() {
+		s.rotation = &rotation{
+			moved: func() bool { return s.engine.Reconciler.Status().Firing() },
+			quiet: rotationQuiet, check: rotationCheck, now: time.Now, log: l.Log,
+		}
+	}
 	public, admin := handlers.New(handlers.Deps{
 		Journal: deliveries{counted, s}, History: s.journal,
 		Secret: secret, PreviousSecret: cfg.HookSecretPrevious.Reveal(),
 		AllowFrom: cfg.AllowCIDRs, TrustedProxies: cfg.TrustedProxies,
 		Draining: s.draining.Load, Instance: s.instance, Refused: s.engine.NoteRefusal, Ready: s.ready,
-		AdminToken: cfg.AdminToken.Reveal(), Gatherer: measured.registry(s, lines),
+		PreviousUsed: s.previousUsed,
+		AdminToken:   cfg.AdminToken.Reveal(), Gatherer: measured.registry(s, lines),
 		Hooks:     func(context.Context) (any, error) { return s.engine.Overview(), nil },
 		Consumers: func(ctx context.Context) (any, error) { return s.journal.Consumers(ctx) },
 		Attempts:  func(context.Context) (any, error) { return s.engine.RecentFailures(), nil },
@@ -109,6 +117,9 @@ func (s *service) run(ctx context.Context) error {
 	front, frontCtx := errgroup.WithContext(ctx)
 	front.Go(func() error { return s.server.Serve(frontCtx) })
 	front.Go(func() error { return s.engine.Run(frontCtx) })
+	if s.rotation != nil {
+		front.Go(func() error { return s.rotation.run(frontCtx) })
+	}
 	if s.cfg.SelfCheck {
 		check := registration.NewSelfCheck(s.cfg.PublicURL.String(), s.instance, s.logs.Log)
 		front.Go(func() error { return check.Run(frontCtx) })
@@ -210,6 +221,14 @@ func (s *service) resync(ctx context.Context, q handlers.ResyncRequest, progress
 		return handlers.ResyncResult{}, errors.New("there was no login to Kazoo yet; the log says why")
 	}
 	return runResync(ctx, s.engine.Resyncer, account, q, progress)
+}
+
+// previousUsed notes a delivery with HOOK_SECRET_PREVIOUS, of which there is
+// none unless it is set.
+func (s *service) previousUsed() {
+	if s.rotation != nil {
+		s.rotation.used()
+	}
 }
 
 // deliveries notes when Kazoo last reached us.

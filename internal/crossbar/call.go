@@ -10,6 +10,7 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -193,6 +194,9 @@ func (c *Client) broken(ctx, reqCtx context.Context, r request, fail *Error, err
 		err = context.Cause(ctx)
 	case reqCtx.Err() != nil:
 		err = fmt.Errorf("%w: nothing within %s", ErrTimeout, c.timeout)
+	case strings.HasPrefix(err.Error(), "failed to parse Location header"):
+		// net/http repeats the address, in which whatever is secret may be mangled.
+		err = errors.New("the answer redirects to something that is no URL")
 	}
 	fail = fail.because(c.secrets, err)
 	fail.ambiguous = r.once && sent

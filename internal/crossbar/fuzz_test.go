@@ -4,10 +4,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"testing/iotest"
 	"time"
+
+	"github.com/rs/zerolog"
 )
 
 func FuzzEnvelope(f *testing.F) {
@@ -113,4 +117,60 @@ func TestEnvelopeTime(t *testing.T) {
 			t.Errorf("%q accepted", s)
 		}
 	}
+}
+
+// FuzzAnswer: whatever Kazoo, or something in front of it, answers, the error
+// is one bounded line and repeats none of our secrets, however they are written
+// in it. SECRET in the input stands for one of them.
+func FuzzAnswer(f *testing.F) {
+	for _, s := range []string{
+		`{"data":{"credentials":{"error":{"message":"invalid SECRET","value":"SECRET"}}},"status":"error","error":"400","message":"bad SECRET","request_id":"SECRET"}`,
+		`{"data":{"SECRET":"x","nested":[{"password":"SECRET"},"SECRET",["SECRET"]]},"status":"error","error":"SECRET","message":"x"}`,
+		`{"data":"SECRET","status":"error","error":401,"message":["SECRET"]}`, `{"data":[{"SECRET":1}],"status":"error"}`,
+		`<html><title>SECRET</title><p>SECRET</p></html>`, `SECRET`, `{"status":"success","data":{"auth":"SECRET"}}`, `{"status":"SECRET"}`, ``, `{`,
+		`http://user:SECRET@kazoo/v2/x?token=SECRET`, `{"data":{"uri":"http://x/kazoo/SECRET/object"},"status":"error","message":"eyJhbGciOi.eyJleHAi.SECRET"}`,
+	} {
+		for _, code := range []int{200, 301, 400, 401, 429, 503} {
+			f.Add(code, s, "SECRET")
+			f.Add(code, s, "3; https://user:SECRET@elsewhere/kazoo/SECRET")
+		}
+	}
+	const secret = "p\"ss/wörd&MARK<%>\\7"
+	quoted, err := json.Marshal(secret)
+	if err != nil {
+		f.Fatal(err)
+	}
+	plain := strings.NewReplacer(`\u0026`, "&", `\u003c`, "<", `\u003e`, ">").Replace(string(quoted))
+	forms := []string{secret, url.QueryEscape(secret), url.PathEscape(secret), strings.Trim(string(quoted), `"`), strings.Trim(plain, `"`)}
+	c, err := New(Options{BaseURL: "http://kazoo", Auth: Password{User: "admin", Pass: secret}, AccountName: "acme", Log: zerolog.Nop()})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, code int, body, header string) {
+		if strings.Contains(body, "MARK") || strings.Contains(header, "MARK") || code < 100 || code > 999 {
+			return
+		}
+		for _, form := range forms {
+			in, head := strings.ReplaceAll(body, "SECRET", form), strings.ReplaceAll(header, "SECRET", form)
+			resp := &http.Response{StatusCode: code, Header: http.Header{
+				"Location": {head}, "Retry-After": {head}, "X-Request-Id": {head}, "Content-Type": {head}, "Date": {head},
+			}}
+			env, err := decodeEnvelope(strings.NewReader(in), false, maxBody)
+			r := request{op: opLogin, method: http.MethodPut, path: "/user_auth"}
+			_, e := c.judge(t.Context(), t.Context(), r, &Error{Op: opLogin, URL: c.shown(r.path)}, resp, env, err)
+			if e == nil {
+				continue
+			}
+			if e.RetryAfter < 0 || e.RetryAfter > maxRetryAfter {
+				t.Fatalf("Retry-After %q is %v", head, e.RetryAfter)
+			}
+			said := e.Error() + " " + string(e.Detail) + " " + e.Message + " " + e.Code
+			if strings.Contains(said, "MARK") {
+				t.Fatalf("%q, %q: a secret is in %q", in, head, said)
+			}
+			if strings.ContainsAny(e.Error(), "\n\r\x1b") || len(e.Error()) > 8*maxWords {
+				t.Fatalf("error %q", e.Error())
+			}
+		}
+	})
 }

@@ -83,7 +83,7 @@ func (e *Error) details() string {
 		return ""
 	}
 	if json.Unmarshal(e.Detail, &fields) != nil {
-		return clip(text(e.Detail), maxWords)
+		return clip(flat(text(e.Detail)), maxWords)
 	}
 	var parts []string
 	for _, field := range slices.Sorted(maps.Keys(fields)) {
@@ -102,7 +102,7 @@ func (e *Error) details() string {
 			parts = append(parts, field+": "+ruleText(rule, rules[rule]))
 		}
 	}
-	return clip(strings.Join(parts, "; "), 2*maxWords)
+	return clip(flat(strings.Join(parts, "; ")), 2*maxWords)
 }
 
 // ruleText renders one broken rule: its message, and the value it is about.
@@ -162,6 +162,7 @@ func notJSONMessage(contentType, body string, err error, s *secrets) string {
 	if errors.Is(err, errEmptyBody) {
 		return "the answer is empty"
 	}
+	body = s.clean(body) // before what looks like markup is taken out of a secret
 	if m := pageTitle.FindStringSubmatch(body); m != nil {
 		body = m[1]
 	} else {

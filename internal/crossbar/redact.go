@@ -2,6 +2,7 @@ package crossbar
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"net/url"
 	"regexp"
@@ -50,6 +51,8 @@ func (s *secrets) keep(values ...string) {
 	for _, v := range values {
 		s.fixed = appendSecret(s.fixed, v)
 	}
+	// The longest first: one secret may hold another.
+	slices.SortStableFunc(s.fixed, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
 }
 
 // add remembers tokens. Of very many the oldest are forgotten.
@@ -64,18 +67,30 @@ func (s *secrets) add(values ...string) {
 	}
 }
 
-// appendSecret adds a value and its escaped form. What is shorter than four
+// appendSecret adds a value and its escaped forms. What is shorter than four
 // characters is no secret, and masking it would make text unreadable.
 func appendSecret(list []string, v string) []string {
 	if len(v) < 4 {
 		return list
 	}
-	for _, form := range []string{v, url.QueryEscape(v), url.PathEscape(v)} {
+	for _, form := range []string{v, url.QueryEscape(v), url.PathEscape(v), jsonEscape(v, true), jsonEscape(v, false)} {
 		if !slices.Contains(list, form) {
 			list = append(list, form)
 		}
 	}
 	return list
+}
+
+// jsonEscape gives a text as it stands in JSON, between the quotes.
+func jsonEscape(v string, html bool) string {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(html)
+	if enc.Encode(v) != nil {
+		return v
+	}
+	quoted := bytes.TrimSpace(b.Bytes())
+	return string(quoted[1 : len(quoted)-1])
 }
 
 // clean masks every secret in a text.
@@ -92,8 +107,8 @@ func (s *secrets) clean(t string) string {
 	return anyToken.ReplaceAllString(t, masked)
 }
 
-// line gives a text clean, on one line and at most limit bytes long.
-func (s *secrets) line(t string, limit int) string {
+// flat is a text on one line, without what moves a terminal's cursor.
+func flat(t string) string {
 	t = strings.Map(func(r rune) rune {
 		switch {
 		case r == utf8.RuneError:
@@ -102,8 +117,13 @@ func (s *secrets) line(t string, limit int) string {
 			return ' '
 		}
 		return r
-	}, s.clean(t))
-	t = strings.Join(strings.Fields(t), " ")
+	}, t)
+	return strings.Join(strings.Fields(t), " ")
+}
+
+// line gives a text clean, on one line and at most limit bytes long.
+func (s *secrets) line(t string, limit int) string {
+	t = flat(s.clean(t))
 	if len(t) <= limit {
 		return t
 	}

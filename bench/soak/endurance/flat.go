@@ -95,7 +95,7 @@ func (o Options) half() time.Duration {
 }
 
 // bounded says whether the data directory ever exceeded what it may: the limit,
-// and the journal's log of changes beside it, up to 16 MiB (docs/operations.md).
+// and the journal's log of changes beside it, up to 16 MiB (journal.Options).
 func bounded(samples []sample, o Options) (violations []string) {
 	for _, s := range samples {
 		if most := float64(o.MaxBytes) + 18*mebi; s.Disk > most {

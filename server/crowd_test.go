@@ -1,0 +1,136 @@
+package server_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"kazoohook/server"
+)
+
+// TestThousandsOfIdleConnections: more than there is room for, silent, half
+// spoken or kept alive. Memory stays within what the limit allows, and every
+// delivery from another address is taken.
+func TestThousandsOfIdleConnections(t *testing.T) {
+	const crowd, room, deliveries = 2000, 500, 20
+	r, kept := receiving(t, server.Options{MaxConns: room})
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	held := make([]net.Conn, 0, crowd)
+	defer func() {
+		for _, c := range held {
+			_ = c.Close()
+		}
+	}()
+	for i := range crowd {
+		c, err := dialMaybe(t, r.srv.Addr().String())
+		if err != nil {
+			t.Fatalf("connection %d: %v", i, err)
+		}
+		held = append(held, c)
+		switch i % 3 { // some of these are displaced at once: no matter
+		case 1:
+			_, _ = io.WriteString(c, "POST /kazoo/"+secret+"/object HTTP/1.1\r\nX: ")
+		case 2:
+			_, _ = io.WriteString(c, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+		}
+	}
+	kazoo := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+	for i := range deliveries {
+		c, err := kazoo.DialContext(t.Context(), "tcp", r.srv.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = c.SetDeadline(time.Now().Add(deadline))
+		if status, _ := ask(t, c, delivery("/kazoo/"+secret+"/object", fmt.Sprint("id=", i))); status != "200 OK" {
+			t.Errorf("delivery %d: %q", i, status)
+		}
+		held = append(held, c)
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	// This side's connections are in it too, but have no buffers.
+	grown := int64(after.HeapAlloc+after.StackInuse) - int64(before.HeapAlloc+before.StackInuse)
+	if most := int64(room * 40 << 10); grown > most {
+		t.Errorf("%d bytes for a crowd of %d, more than %d", grown, crowd, most)
+	}
+	if n := len(kept.all()); n != deliveries {
+		t.Errorf("%d kept", n)
+	}
+}
+
+// TestWrongSecretsDontStarveTheRightOne: floods of wrong secrets from the very
+// address that Kazoo has, as behind a proxy that isn't trusted, far beyond what
+// is told apart; Kazoo's deliveries are all taken and kept.
+func TestWrongSecretsDontStarveTheRightOne(t *testing.T) {
+	t.Parallel()
+	const strangers, tries, deliveries = 4, 150, 150
+	r, kept := receiving(t, server.Options{})
+	var flood sync.WaitGroup
+	for s := range strangers {
+		flood.Go(func() {
+			for i := range tries {
+				c, err := dialMaybe(t, r.srv.Addr().String())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if status, closes := ask(t, c, delivery(fmt.Sprintf("/kazoo/guess-%d-%d/object", s, i), "id=stranger")); status != "404 Not Found" || !closes {
+					t.Errorf("a guess: %q", status)
+				}
+				_ = c.Close()
+			}
+		})
+	}
+	c := r.dial() // as Kazoo does, on one connection
+	for i := range deliveries {
+		if status, closes := ask(t, c, delivery("/kazoo/"+secret+"/object", fmt.Sprint("id=", i))); status != "200 OK" || closes {
+			t.Fatalf("delivery %d: %q", i, status)
+		}
+	}
+	flood.Wait()
+	all := kept.all()
+	if len(all) != deliveries || strings.Contains(strings.Join(all, " "), "stranger") {
+		t.Errorf("%d kept", len(all))
+	}
+}
+
+// TestAByteAtATime: whoever sends a byte now and then is cut off by the clock,
+// without the secret and with it, in the header and in the body, and so many at
+// once hold up nobody.
+func TestAByteAtATime(t *testing.T) {
+	t.Parallel()
+	r, kept := receiving(t, server.Options{ReadHeaderTimeout: 150 * time.Millisecond, ReadTimeout: 300 * time.Millisecond})
+	var drips sync.WaitGroup
+	for name, d := range map[string]struct{ head, each, want string }{
+		"request line":     {"", "G", ""},
+		"header":           {"POST /kazoo/" + secret + "/object HTTP/1.1\r\nHost: x\r\nX: ", "y", ""},
+		"headers":          {"POST /kazoo/" + secret + "/object HTTP/1.1\r\nHost: x\r\n", "X: y\r\n", ""},
+		"body":             {"POST /kazoo/" + secret + "/object HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n", "a", "HTTP/1.1 503 "},
+		"chunks":           {"POST /kazoo/" + secret + "/object HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\na\r\n", "HTTP/1.1 503 "},
+		"stranger's body":  {"POST /kazoo/wrong/object HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n", "a", "HTTP/1.1 404 "},
+		"stranger's chunk": {"POST /nothing HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nfffff\r\n", "a", "HTTP/1.1 404 "},
+	} {
+		for range 3 {
+			drips.Go(func() {
+				got := drip(r.dial(), d.head, d.each)
+				if d.want == "" && got != "" && !strings.HasPrefix(got, "HTTP/1.1 408 ") && !strings.HasPrefix(got, "HTTP/1.1 400 ") || !strings.HasPrefix(got, d.want) {
+					t.Errorf("%s: %q, want %q", name, got, d.want)
+				}
+			})
+		}
+	}
+	if status, _ := ask(t, r.dial(), delivery("/kazoo/"+secret+"/object", "id=1")); status != "200 OK" {
+		t.Errorf("meanwhile: %q", status)
+	}
+	drips.Wait()
+	if all := kept.all(); len(all) != 1 {
+		t.Errorf("kept %q", all)
+	}
+}
