@@ -114,9 +114,9 @@ func (h *harness) get(path string, header ...string) reply {
 
 // raw sends bytes and returns the answers that come back until the server
 // closes or n have been read.
-func (h *harness) raw(bytes string, n int) []reply {
+func (h *harness) raw(send string, n int) []reply {
 	h.t.Helper()
-	return rawExchange(h.t, h.public.Listener.Addr().String(), bytes, n)
+	return rawExchange(h.t, h.public.Listener.Addr().String(), send, n)
 }
 
 func rawExchange(t *testing.T, addr, send string, n int) []reply {

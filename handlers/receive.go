@@ -246,7 +246,7 @@ func deliveryPath(r *http.Request) (secret, rest string, ok bool) {
 // spelling is no reason to lose an event that came with the secret.
 func hookName(s string) string {
 	const longest = 64
-	clean := len(s) > 0 && len(s) <= longest
+	clean := s != "" && len(s) <= longest
 	for i := 0; clean && i < len(s); i++ {
 		clean = nameByte(s[i])
 	}

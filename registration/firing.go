@@ -103,11 +103,12 @@ func (r *Recoverer) settle(ctx context.Context, f firing, now time.Time) error {
 		return nil
 	}
 	rec, err := f.record(now)
-	if err != nil {
+	switch {
+	case err != nil:
 		r.unrecoverable(f, d.verdict, err)
-	} else if rec.Dedupe.Rule == event.RuleUnacknowledged && now.Sub(f.last()) < storedLate {
+	case rec.Dedupe.Rule == event.RuleUnacknowledged && now.Sub(f.last()) < storedLate:
 		return nil // in the next run
-	} else if d.verdict == lost || rec.Dedupe.Rule != event.RuleUnacknowledged {
+	case d.verdict == lost || rec.Dedupe.Rule != event.RuleUnacknowledged:
 		// Where the record stops short, an event that the journal recognises at
 		// any time can be offered to it; another one may have arrived much later
 		// (a resend after our 503 leaves no trace) and must not come twice.

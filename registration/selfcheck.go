@@ -67,7 +67,7 @@ func (s *SelfCheck) Run(ctx context.Context) error {
 
 // Once probes once. The error says in plain words what is wrong.
 func (s *SelfCheck) Once(ctx context.Context) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(s.PublicURL, "/")+"/healthz", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(s.PublicURL, "/")+"/healthz", http.NoBody)
 	if err != nil {
 		return errors.New("PUBLIC_URL is not valid")
 	}

@@ -76,7 +76,7 @@ type answer struct {
 // get fetches a URL without following redirects and without the environment's
 // proxies: Kazoo doesn't use them either.
 func get(ctx context.Context, transport *http.Transport, target string) (answer, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, http.NoBody)
 	if err != nil {
 		return answer{}, err
 	}

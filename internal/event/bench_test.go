@@ -49,7 +49,7 @@ func BenchmarkHandWritten(b *testing.B) {
 
 // handWritten fills a struct's worth of fields.
 func handWritten(body string) (fields [40]string) {
-	for n := 0; len(body) > 0 && n < len(fields); n++ {
+	for n := 0; body != "" && n < len(fields); n++ {
 		segment := body
 		if i := strings.IndexByte(body, '&'); i >= 0 {
 			segment, body = body[:i], body[i+1:]

@@ -123,7 +123,7 @@ func (r *readers) stall(ctx context.Context, hold time.Duration) {
 }
 
 func (r *readers) get(ctx context.Context, path, lastEvent string) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.admin+path, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.admin+path, http.NoBody)
 	if err != nil {
 		return nil, err
 	}

@@ -83,7 +83,7 @@ func TestTokens(t *testing.T) {
 	}
 
 	// By Authorization, too.
-	r, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, c.srv.URL+"/v2/accounts/"+DefaultAccountID, nil)
+	r, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, c.srv.URL+"/v2/accounts/"+DefaultAccountID, http.NoBody)
 	r.Header.Set("Authorization", "Bearer "+c.token)
 	res, err := c.srv.Client().Do(r)
 	if err != nil || res.StatusCode != http.StatusOK {

@@ -87,7 +87,7 @@ type Account struct {
 const (
 	DefaultUsername  = "admin"
 	DefaultPassword  = "correct horse battery staple"
-	DefaultAPIKey    = "5f1c0de05f1c0de05f1c0de05f1c0de05f1c0de05f1c0de05f1c0de05f1c0de0"
+	DefaultAPIKey    = "5f1c0de05f1c0de05f1c0de05f1c0de05f1c0de05f1c0de05f1c0de05f1c0de0" //nolint:gosec // of no real Kazoo
 	DefaultClusterID = "a1b2c3d4e5f60718293a4b5c6d7e8f90"
 
 	// DefaultAccountID is the id of "acme", the account that logs in by default.

@@ -118,7 +118,7 @@ func (s *sender) send(ctx context.Context, req request, faults *faultSet, hook s
 // retryAfter understands one or two digits and nothing else, on a 503 only.
 func retryAfter(res response) (time.Duration, bool) {
 	v := res.header.Get("Retry-After")
-	if res.status != http.StatusServiceUnavailable || len(v) == 0 || len(v) > 2 {
+	if res.status != http.StatusServiceUnavailable || v == "" || len(v) > 2 {
 		return 0, false
 	}
 	n, err := strconv.Atoi(v)
@@ -221,7 +221,7 @@ func (s *sender) build(ctx context.Context, req request) (*http.Request, error) 
 	if path == "" {
 		path = "/"
 	}
-	hr, err := http.NewRequestWithContext(ctx, req.method, scheme+"://"+host, nil)
+	hr, err := http.NewRequestWithContext(ctx, req.method, scheme+"://"+host, http.NoBody)
 	if err != nil {
 		return nil, fmt.Errorf("hook uri: %w", err)
 	}
