@@ -92,7 +92,7 @@ func (c *demoCmd) happen(ctx context.Context, f *fake, s *service) {
 		_ = f.DeleteUser(u.ID) // nothing else deletes it
 	}
 	f.SetTraffic(c.Rate)
-	if !sleep(ctx, 20*time.Second) {
+	if !sleep(ctx, c.trouble()) {
 		return
 	}
 	for _, h := range s.engine.Reconciler.Status().Hooks {
@@ -127,6 +127,15 @@ func (c *demoCmd) config(ctx context.Context, e *env, api, dir string) (*config.
 	}})
 }
 
+// trouble is how long everything goes well.
+func (c *demoCmd) trouble() time.Duration {
+	const usual = 20 * time.Second
+	if c.For > 0 {
+		return min(usual, c.For/4)
+	}
+	return usual
+}
+
 func (c *demoCmd) introduce(e *env, f *fake, s *service) error {
 	until := "Ctrl-C"
 	if c.For > 0 {
@@ -134,7 +143,7 @@ func (c *demoCmd) introduce(e *env, f *fake, s *service) error {
 	}
 	_, err := fmt.Fprintf(e.stderr, `This is kazoohook with a fake Kazoo %s, both in this process, on loopback only.
 The receiver logs in, registers its hooks and prints a line for each event that Kazoo posts: users
-come and go, phones ring. After 20 s Kazoo switches a hook off and a user is deleted that nobody
+come and go, phones ring. After %s Kazoo switches a hook off and a user is deleted that nobody
 tells us of: see it noticed and repaired. It runs until %s.
 
   a page to watch:   %s/
@@ -143,7 +152,7 @@ tells us of: see it noticed and repaired. It runs until %s.
   delete a user:     curl -s -X DELETE '%s/users/random?account=acme'
   is it ready?       curl -s '%s/readyz'
 
-`, c.Kazoo, until, adminURL(s), adminURL(s), adminURL(s), f.control, s.cfg.PublicURL)
+`, c.Kazoo, c.trouble(), until, adminURL(s), adminURL(s), adminURL(s), f.control, s.cfg.PublicURL)
 	return err
 }
 
