@@ -57,8 +57,8 @@ build: ## build a static binary, build/kazoohook
 demo: ## run a receiver and a fake Kazoo together
 	$(GO) run ./cmd/kazoohook demo
 
-bench: ## measure the whole receive path against a bare handler
-	$(GO) run ./bench/receive
+bench: ## measure speed, start, memory and queries
+	$(GO) run ./bench
 
 benchmarks: ## run the benchmarks of the packages
 	$(GO) test -run '^$$' -bench . -benchmem ./...
@@ -70,10 +70,14 @@ chaos: ## prove that nothing is missed, while everything breaks
 	$(GO) run ./bench/chaos
 
 fuzz: ## run each fuzz target for FUZZTIME (10s)
-	@set -e; for file in $$(grep -rl --include='*_test.go' --exclude-dir=build '^func Fuzz' . | sort); do \
-		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' $$file); do \
-			echo "== $$target in $$(dirname $$file)"; \
-			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x ./$$(dirname $$file); \
+	@set -e; mkdir -p $(BUILD)/fuzz; \
+	for dir in $$(grep -rl --include='*_test.go' --exclude-dir=build '^func Fuzz' . | xargs -n 1 dirname | sort -u); do \
+		program=$(BUILD)/fuzz/$$(echo $${dir#./} | tr / _).test; \
+		$(GO) test -c -fuzz . -o $$program $$dir; \
+		for target in $$(cat $$dir/*_test.go | sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p'); do \
+			echo "== $$target in $$dir"; \
+			(cd $$dir && $$program -test.run '^$$' -test.fuzz "^$$target\$$" -test.fuzztime $(FUZZTIME) \
+				-test.fuzzminimizetime 1x -test.fuzzcachedir $(BUILD)/fuzz/corpus/$$target); \
 		done; \
 	done
 

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"os"
@@ -18,7 +19,29 @@ type sse struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
 	timeout time.Duration
+	done    <-chan struct{} // see endWith; nil: never
 	buf     []byte
+}
+
+// lastWrite is how long a reader may take for what is written to a stream that
+// has to end. A reader that stalls must not hold up a restart.
+const lastWrite = time.Second
+
+// endWith ties the stream to ctx: when it ends, a write that is stuck is given
+// lastWrite more, and so is each later one. Call release when the stream is over.
+func (s *sse) endWith(ctx context.Context) (release func() bool) {
+	s.done = ctx.Done()
+	return context.AfterFunc(ctx, func() { _ = s.control.SetWriteDeadline(time.Now().Add(lastWrite)) })
+}
+
+// ending says whether the stream has to end.
+func (s *sse) ending() bool {
+	select {
+	case <-s.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // record adds a journal event: a message without a name, whose id is its seq.
@@ -48,6 +71,9 @@ func (s *sse) flush() error {
 		return nil
 	}
 	_ = s.control.SetWriteDeadline(time.Now().Add(s.timeout)) // without a connection there is no limit
+	if s.ending() {                                           // asked after the above, which would undo what endWith did
+		_ = s.control.SetWriteDeadline(time.Now().Add(lastWrite))
+	}
 	_, err := s.w.Write(s.buf)
 	if err == nil {
 		err = s.control.Flush()

@@ -64,6 +64,7 @@ func (s *streams) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	out := &sse{w: w, control: http.NewResponseController(w), timeout: s.deps.WriteTimeout}
+	defer out.endWith(r.Context())()
 	switch {
 	case !resumed && filter.Since.IsZero():
 		after = last
@@ -119,7 +120,11 @@ func (s *streams) finish(r *http.Request, out *sse, err error, after int64) {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		// Part of a write may be out: nothing more can be said on this connection.
-		s.cut(cutSlow, after)
+		reason := cutSlow
+		if s.deps.Draining() {
+			reason = cutStopping
+		}
+		s.cut(reason, after)
 	case errors.Is(err, errGone):
 	case r.Context().Err() != nil:
 		if s.deps.Draining() { // else the reader has left

@@ -286,6 +286,48 @@ func TestStreamsAreLimited(t *testing.T) {
 	h.follow("")
 }
 
+// TestStalledReaderHoldsUpNoStop: a reader that stalls is cut off soon after the
+// server is told to stop, long before its time for a write is over.
+func TestStalledReaderHoldsUpNoStop(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, func(d *Deps) { d.WriteTimeout = time.Hour; d.Draining = func() bool { return true } })
+	stopping, stop := context.WithCancel(t.Context())
+	defer stop()
+	admin := httptest.NewUnstartedServer(h.admin.Config.Handler)
+	admin.Config.BaseContext = func(net.Listener) context.Context { return stopping }
+	admin.Start()
+	defer admin.Close()
+	defer admin.CloseClientConnections()
+	var reads atomic.Int64
+	h.journal.setQuery(func(event.Query) error { reads.Add(1); return nil })
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", admin.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	_ = conn.(*net.TCPConn).SetReadBuffer(64 << 10)
+	_, _ = io.WriteString(conn, "GET /api/events/stream?after=0 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	body := []byte("a=" + strings.Repeat("x", 200_000))
+	for i := range 150 { // more than two batches: a write that is stuck is not the last
+		h.journal.add(event.Record{Event: "x", Delivery: event.Delivery{Method: "POST", ContentType: formType, Body: body},
+			Dedupe: event.Dedupe{Key: event.Key{byte(i)}}})
+	}
+	still, before := 0, int64(0)
+	eventually(t, "stuck", func() bool {
+		if n := reads.Load(); n == before && n > 0 {
+			still++
+		} else {
+			still, before = 0, n
+		}
+		return still > 200
+	})
+	if n := testutil.ToFloat64(h.metrics.streams); n != 1 {
+		t.Fatalf("%v streams", n)
+	}
+	stop()
+	eventually(t, "cut off", func() bool { return testutil.ToFloat64(h.metrics.cut.WithLabelValues(cutStopping)) == 1 })
+}
+
 // TestSlowReaderIsCutOff: a reader that stalls loses its connection, not the
 // others their events, and goes on where it was.
 func TestSlowReaderIsCutOff(t *testing.T) {

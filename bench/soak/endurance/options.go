@@ -30,9 +30,12 @@ type Options struct {
 	Users        int           // at the start; about as many stay
 	Streams      int           // live streams at a time
 
-	Retention time.Duration // JOURNAL_RETENTION
-	MaxBytes  int64         // JOURNAL_MAX_BYTES
-	Speed     float64       // divides Kazoo's own waiting times
+	// Retention is JOURNAL_RETENTION. What is recovered from Kazoo's record is
+	// compared with what the journal holds, so it must be longer than a restart
+	// and the recovery after it take, some two minutes.
+	Retention time.Duration
+	MaxBytes  int64   // JOURNAL_MAX_BYTES
+	Speed     float64 // divides Kazoo's own waiting times
 
 	// Slack multiplies what anything may grow by; a short run under the race
 	// detector on a busy machine needs more than 1.
@@ -55,8 +58,8 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.Heal, time.Minute)
 	setDefault(&o.Users, 3000)
 	setDefault(&o.Streams, 4)
-	setDefault(&o.Retention, 2*time.Minute)
-	setDefault(&o.MaxBytes, 64<<20)
+	setDefault(&o.Retention, 5*time.Minute)
+	setDefault(&o.MaxBytes, 256<<20)
 	setDefault(&o.Speed, 1)
 	setDefault(&o.Slack, 1)
 	setDefault(&o.Receiver, "kazoohook")

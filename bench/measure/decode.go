@@ -1,0 +1,105 @@
+package measure
+
+import (
+	_ "embed"
+	"flag"
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"kazoohook/internal/event"
+)
+
+// Bodies as Kazoo 4.3 encodes them.
+var (
+	//go:embed bodies/object
+	objectForm string // 7 fields
+	//go:embed bodies/channel
+	channelForm string // 33 fields
+)
+
+// Decoding is what one way to take a delivery's body apart costs.
+type Decoding struct {
+	Body    string `json:"body"`
+	Way     string `json:"way"`
+	Nanos   Spread `json:"ns"`
+	Bytes   int64  `json:"bytes"`
+	Allocs  int64  `json:"allocations"`
+	OfHand  Spread `json:"of_hand_written"` // time, as a ratio within each round
+	OfQuery Spread `json:"of_parse_query"`
+}
+
+const (
+	byHand    = "hand-written pass"
+	byRoute   = "Route (ack path)"
+	byDecode  = "Decode (gorilla/schema)"
+	byDescr   = "Describe (log lines)"
+	parseForm = "url.ParseQuery"
+)
+
+// decoding measures the ways, interleaved.
+func (m *measurer) decoding() error {
+	testing.Init()
+	if err := flag.Set("test.benchtime", m.o.Bench.String()); err != nil {
+		return err
+	}
+	for _, body := range []struct{ name, hook, form string }{{"object", "object", objectForm}, {"channel", "channel_create", channelForm}} {
+		m.o.progress("decoding, " + body.name)
+		d := event.Delivery{
+			Source: event.SourceWebhook, ReceivedAt: time.Now().UTC(), Hook: body.hook, HookID: hookID, HookAccountID: account, Method: "POST",
+			ContentType: "application/x-www-form-urlencoded", Body: []byte(body.form),
+		}
+		rec := event.Route(d)
+		ways := []struct {
+			name string
+			do   func()
+		}{
+			{byHand, func() { handWritten(string(d.Body)) }},
+			{parseForm, func() { _, _ = url.ParseQuery(string(d.Body)) }},
+			{byRoute, func() { event.Route(d) }},
+			{byDescr, func() { event.Describe(rec) }},
+			{byDecode, func() { event.Decode(rec) }},
+		}
+		results := map[string][]testing.BenchmarkResult{}
+		for range m.o.Rounds {
+			for _, w := range ways {
+				r := testing.Benchmark(func(b *testing.B) {
+					b.ReportAllocs()
+					for b.Loop() {
+						w.do()
+					}
+				})
+				if r.N == 0 {
+					return fmt.Errorf("the benchmark of %s failed", w.name)
+				}
+				results[w.name] = append(results[w.name], r)
+			}
+		}
+		nanos := func(r testing.BenchmarkResult) float64 { return float64(r.T.Nanoseconds()) / float64(r.N) }
+		for _, w := range ways {
+			r := results[w.name]
+			m.report.Decoding = append(m.report.Decoding, Decoding{
+				Body: body.name, Way: w.name, Nanos: over(r, nanos), Bytes: r[0].AllocedBytesPerOp(), Allocs: r[0].AllocsPerOp(),
+				OfHand: ratios(r, results[byHand], nanos), OfQuery: ratios(r, results[parseForm], nanos),
+			})
+		}
+	}
+	return nil
+}
+
+// handWritten is what the ways are measured against: one pass that unescapes
+// every value and fills a struct's worth of fields, without keys, names or rules.
+func handWritten(body string) (fields [40]string) {
+	for n := 0; body != "" && n < len(fields); n++ {
+		var segment string
+		segment, body, _ = strings.Cut(body, "&")
+		_, value, _ := strings.Cut(segment, "=")
+		if strings.ContainsAny(value, "%+") {
+			value, _ = url.QueryUnescape(value)
+		}
+		fields[n] = value
+	}
+	return fields
+}

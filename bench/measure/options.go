@@ -1,0 +1,53 @@
+package measure
+
+import (
+	"io"
+	"time"
+)
+
+// Options say how thoroughly to measure. Full and Quick return sensible ones.
+type Options struct {
+	Rounds  int           // of each variant, interleaved
+	Span    time.Duration // length of one measurement
+	Conns   []int         // keep-alive connections of the closed loops
+	Events  []int64       // sizes of the journals that are opened and queried, ascending
+	Streams int           // live streams in the memory measurement
+	Queries int           // of each kind and round
+	Bench   time.Duration // of each decoding benchmark and round
+
+	Dir     string // on the disk to measure; default the system's temporary directory
+	Cache   string // where large journals are kept between runs; default below Dir, and removed
+	Program string // the receiver; default: built from ./cmd/kazoohook
+	Only    string // parts to measure, letters of Parts; default all
+	Profile string // directory for the server's CPU profiles; default none
+
+	Progress io.Writer // is told what is being done; default nobody
+}
+
+// Parts are the letters of what can be measured: ack path, decoding, start,
+// memory, queries, log lines.
+const Parts = "adsmql"
+
+// Full is a measurement to quote: some ten minutes, and more the first time that
+// a large journal has to be made.
+func Full() Options {
+	return Options{
+		Rounds: 5, Span: 2 * time.Second, Conns: []int{1, 16, 64}, Events: []int64{1_000, 1_000_000},
+		Streams: 100, Queries: 200, Bench: 300 * time.Millisecond,
+	}
+}
+
+// Quick shows in less than a minute that everything can be measured; its figures
+// are rough.
+func Quick() Options {
+	return Options{
+		Rounds: 1, Span: 500 * time.Millisecond, Conns: []int{1, 16, 64}, Events: []int64{1_000, 20_000},
+		Streams: 20, Queries: 20, Bench: 50 * time.Millisecond,
+	}
+}
+
+func (o Options) progress(text string) {
+	if o.Progress != nil {
+		_, _ = io.WriteString(o.Progress, text+"\n") // for people, if there are any
+	}
+}

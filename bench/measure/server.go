@@ -1,0 +1,184 @@
+package measure
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"runtime/pprof"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"golang.org/x/sync/errgroup"
+
+	"kazoohook/handlers"
+	"kazoohook/internal/event"
+	"kazoohook/internal/journal"
+	"kazoohook/internal/sink"
+	"kazoohook/server"
+)
+
+// What is compared; each server is a process of its own.
+const (
+	bare      = "bare"      // a chi handler that reads and parses the form
+	noJournal = "nojournal" // the program's path, but events go nowhere
+	full      = "full"      // with the journal, synced to disk, and the log lines
+)
+
+// ServerVariable is the environment variable that makes a process one of the
+// servers: whoever measures has to call Serve where it is set.
+const ServerVariable = "KAZOOHOOK_BENCH_SERVER"
+
+const (
+	dirVariable     = "KAZOOHOOK_BENCH_DIR"
+	profileVariable = "KAZOOHOOK_BENCH_PROFILE"
+)
+
+// serverReport is what a server tells of itself when asked.
+type serverReport struct {
+	Appends, Transactions int64
+	CPU                   time.Duration
+	Lines                 []time.Duration // from delivery to log line
+}
+
+// Serve runs one variant until standard input ends. It prints its address first,
+// then a report for each line that it reads.
+func Serve(ctx context.Context, variant string, stdin io.Reader, stdout io.Writer) (err error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	if path := os.Getenv(profileVariable); path != "" && variant == full {
+		f, err := os.CreateTemp(path, "full-*.pprof")
+		if err != nil {
+			return err
+		}
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return errors.Join(err, f.Close())
+		}
+		defer func() { pprof.StopCPUProfile(); err = errors.Join(err, f.Close()) }()
+	}
+	report := func(*serverReport) error { return nil }
+	run := func(context.Context, func(net.Addr)) error { return fmt.Errorf("unknown variant %q", variant) }
+	switch variant {
+	case bare:
+		run = serveBare
+	case noJournal:
+		run = func(ctx context.Context, at func(net.Addr)) error { return serveReceiver(ctx, nowhere{}, nil, at) }
+	case full:
+		if os.Getenv("GOGC") == "" {
+			debug.SetGCPercent(60) // as the program does
+		}
+		f, err := newFull(ctx, os.Getenv(dirVariable))
+		if err != nil {
+			return err
+		}
+		report, run = f.report, f.run
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return run(ctx, func(a net.Addr) { _, _ = fmt.Fprintln(stdout, a) }) })
+	asked := bufio.NewScanner(stdin)
+	for asked.Scan() && ctx.Err() == nil {
+		var usage syscall.Rusage
+		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+			return err
+		}
+		r := serverReport{CPU: time.Duration(usage.Utime.Nano() + usage.Stime.Nano())}
+		if err := errors.Join(report(&r), json.NewEncoder(stdout).Encode(r)); err != nil {
+			return err
+		}
+	}
+	stop()
+	return g.Wait()
+}
+
+// serveBare is the least that a receiver does.
+func serveBare(ctx context.Context, at func(net.Addr)) error {
+	r := chi.NewRouter()
+	r.Post("/kazoo/{secret}/{hook}", func(w http.ResponseWriter, r *http.Request) {
+		if err := r.ParseForm(); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		_, _ = io.WriteString(w, "OK\n") // the client may have gone
+	})
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	at(ln.Addr())
+	srv := &http.Server{Handler: r, ReadHeaderTimeout: 10 * time.Second}
+	context.AfterFunc(ctx, func() { _ = srv.Close() })
+	if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// nowhere takes everything and keeps nothing.
+type nowhere struct{}
+
+// Append says that it was kept.
+func (nowhere) Append(context.Context, event.Record) (event.Appended, error) {
+	return event.Appended{Seq: 1, ID: "01"}, nil
+}
+
+// Acknowledged does nothing.
+func (nowhere) Acknowledged(event.Record, event.Appended, bool) {}
+
+// Refused does nothing.
+func (nowhere) Refused(event.Record) {}
+
+// serveReceiver is the program's own path, with its server and its handlers.
+func serveReceiver(ctx context.Context, j handlers.Journal, h handlers.History, at func(net.Addr)) error {
+	public, _ := handlers.New(handlers.Deps{Journal: j, History: h, Secret: secret, Metrics: handlers.NewMetrics([]string{"object"})})
+	s, err := server.New(ctx, server.Options{PublicAddr: "127.0.0.1:0", Public: public, DrainWindow: time.Millisecond})
+	if err != nil {
+		return err
+	}
+	at(s.Addr())
+	return s.Serve(ctx)
+}
+
+// fullServer is the same with the journal and the log consumer.
+type fullServer struct {
+	journal *journal.Journal
+	lines   *lineTimer
+}
+
+func newFull(ctx context.Context, dir string) (*fullServer, error) {
+	out, err := os.Create(filepath.Join(dir, "log")) //nolint:gosec // a directory of our parent
+	if err != nil {
+		return nil, err
+	}
+	j, err := journal.Open(ctx, journal.Options{Dir: dir})
+	return &fullServer{j, &lineTimer{out: out}}, err
+}
+
+func (f *fullServer) run(ctx context.Context, at func(net.Addr)) error {
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		return sink.NewConsumer(f.journal, sink.NewLogSink(f.lines, nil), sink.Options{Name: "log"}).Run(gctx)
+	})
+	g.Go(func() error { return serveReceiver(gctx, f.journal, f.journal, at) })
+	return errors.Join(g.Wait(), f.journal.Close())
+}
+
+func (f *fullServer) report(r *serverReport) error {
+	stats, err := f.journal.Stats(context.Background())
+	r.Appends, r.Transactions, r.Lines = stats.Appends, stats.Transactions, f.lines.take()
+	return err
+}
+
+func (r serverReport) sortedLines() []time.Duration {
+	slices.Sort(r.Lines)
+	return r.Lines
+}
