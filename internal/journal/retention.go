@@ -77,10 +77,13 @@ func (w *writer) pruneEvents() (more bool, err error) {
 			return false, err
 		}
 		if used > o.MaxBytes-o.MaxBytes/8 {
-			through = limit
-			if read >= t.first {
-				through = min(limit, read)
+			// Of the consumers that this can spare, the slowest counts: one that hangs
+			// far behind must not cost the others what they are about to read.
+			spared := t.last
+			if _, err := w.c.ints(ctx0, "SELECT min(cursor) FROM consumers WHERE cursor >= ? HAVING count(*) > 0", []any{t.first}, &spared); err != nil {
+				return false, err
 			}
+			through = min(limit, spared)
 			if limit == t.indexed && w.merge == nil {
 				w.merge = newMerge(t) // so that more can go
 			}

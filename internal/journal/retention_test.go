@@ -173,6 +173,41 @@ func TestRetentionBySize(t *testing.T) {
 }
 
 // Much that became free is given back, too, where no size is set.
+// TestRetentionSparesWhoKeepsUp: a consumer that hangs loses what must go; one
+// that is only a little behind does not lose it with it.
+func TestRetentionSparesWhoKeepsUp(t *testing.T) {
+	t.Parallel()
+	const limit = 1 << 20 // less than one step removes
+	j := openTest(t, Options{Dir: memoryDir(t), MaxBytes: limit})
+	const behind = 20
+	at := int64(0)
+	for _, name := range []string{"hangs", "keeps up"} {
+		if err := j.MoveCursor(t.Context(), name, 0, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for round := range int64(60) {
+		fill(t, j, 100, func(i int64) event.Record {
+			r := content(round*100 + i)
+			r.Body = bytes.Repeat([]byte{byte(i)}, 4000)
+			return r
+		})
+		flush(t, j)
+		maintain(t, j)
+		if st, err := j.Stats(t.Context()); err != nil || st.First > at+1 {
+			t.Fatalf("round %d: begins at %d, though a consumer goes on from %d: %v", round, st.First, at+1, err)
+		}
+		next := (round+1)*100 - behind
+		if err := j.MoveCursor(t.Context(), "keeps up", at, next); err != nil {
+			t.Fatal(err)
+		}
+		at = next
+	}
+	if st, err := j.Stats(t.Context()); err != nil || st.PrunedUnread == 0 || st.First < 4000 {
+		t.Errorf("nothing was removed that a consumer had not read: %+v, %v", st, err)
+	}
+}
+
 func TestShrink(t *testing.T) {
 	t.Parallel()
 	c := newClock()

@@ -31,8 +31,9 @@ type Options struct {
 	Streams      int           // live streams at a time
 
 	// Retention is JOURNAL_RETENTION. What is recovered from Kazoo's record is
-	// compared with what the journal holds, so it must be longer than a restart
-	// and the recovery after it take, some two minutes.
+	// compared with what the journal holds, so events must stay for longer than
+	// that may take, some four minutes; else what had arrived is told again.
+	// Warm must be longer than it.
 	Retention time.Duration
 	MaxBytes  int64   // JOURNAL_MAX_BYTES
 	Speed     float64 // divides Kazoo's own waiting times
@@ -52,14 +53,14 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.For, time.Hour)
 	setDefault(&o.Rate, 500)
 	setDefault(&o.Restart, 2*time.Minute)
-	setDefault(&o.Warm, o.For/12)
+	setDefault(&o.Warm, o.For/8)
 	setDefault(&o.Settle, min(o.Restart/4, 30*time.Second))
 	setDefault(&o.Sample, time.Second)
 	setDefault(&o.Heal, time.Minute)
 	setDefault(&o.Users, 3000)
 	setDefault(&o.Streams, 4)
-	setDefault(&o.Retention, 5*time.Minute)
-	setDefault(&o.MaxBytes, 256<<20)
+	setDefault(&o.Retention, 6*time.Minute)
+	setDefault(&o.MaxBytes, 512<<20)
 	setDefault(&o.Speed, 1)
 	setDefault(&o.Slack, 1)
 	setDefault(&o.Receiver, "kazoohook")

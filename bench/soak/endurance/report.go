@@ -31,6 +31,7 @@ type Report struct {
 	Queries      int
 	Streams      int // opened
 	Streamed     int // events in them
+	Overrun      int // times that retention overtook a stream, which said so
 	Strangers    int
 	Messages     map[string]int // what the receiver said besides, warnings and errors
 	Comparisons  []Comparison
@@ -48,7 +49,7 @@ func (r *run) judge(ctx context.Context) (*Report, error) {
 	rep := &Report{
 		Seconds: o.For.Seconds(), Lives: r.receiver.Starts(), Kills: r.kills, Kept: len(journal), AutoDisabled: r.kazoo.Truth().AutoDisabled,
 		Queries: int(r.readers.queries.Load()), Streams: int(r.readers.opened.Load()), Streamed: int(r.readers.streamed.Load()),
-		Strangers: int(r.strangers.sent.Load()), ByFamily: map[string]int{}, Messages: map[string]int{}, Broken: r.proxy.failures(),
+		Overrun: int(r.readers.overrun.Load()), Strangers: int(r.strangers.sent.Load()), ByFamily: map[string]int{}, Messages: map[string]int{}, Broken: r.proxy.failures(),
 		Comparisons: flat(samples, o),
 	}
 	rep.Violations, rep.Violated = l.close(journal)
@@ -103,7 +104,7 @@ func (r *Report) String() string {
 	row("of which", "%s", counts(r.ByFamily))
 	row("lives", "%d, %d ended by SIGKILL; %d lines told again after those", r.Lives, r.Kills, r.Repeats)
 	row("retention", "removed %d events; %d are left", r.Pruned, r.Kept)
-	row("readers", "%d queries, %d live streams with %d events; %d strangers", r.Queries, r.Streams, r.Streamed, r.Strangers)
+	row("readers", "%d queries, %d live streams with %d events, overtaken by retention %d times; %d strangers", r.Queries, r.Streams, r.Streamed, r.Overrun, r.Strangers)
 	row("tries that failed", "%s", counts(r.Broken))
 	row("hooks given up on", "%d times by Kazoo", r.AutoDisabled)
 	for _, m := range slices.Sorted(maps.Keys(r.Messages)) {

@@ -163,10 +163,10 @@ func (r *run) restart(ctx context.Context) {
 }
 
 func (r *run) awaitReady(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	wait, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	for sleep(ctx, 50*time.Millisecond) && len(r.receiver.Failures()) == 0 {
-		resp, err := r.readers.get(ctx, "/readyz", "")
+	for sleep(wait, 50*time.Millisecond) && len(r.receiver.Failures()) == 0 {
+		resp, err := r.readers.get(wait, "/readyz", "")
 		if err != nil {
 			continue
 		}
@@ -174,6 +174,9 @@ func (r *run) awaitReady(ctx context.Context) error {
 		if resp.StatusCode == http.StatusOK {
 			return nil
 		}
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
 	return fmt.Errorf("the receiver was not ready within two minutes: %v %v", r.receiver.Failures(), r.receiver.Lines.Messages())
 }
