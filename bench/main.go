@@ -2,7 +2,7 @@
 // bare handler, one sync of the disk, a hand-written pass over a body, a small
 // journal. See package measure and docs/performance.md.
 //
-//	go run ./bench [-quick] [-only PARTS] [-events N] [-cache DIR] [-json FILE]
+//	go run ./bench [-quick] [-only PARTS] [-conns N,...] [-events N] [-cache DIR] [-json FILE]
 package main
 
 import (
@@ -13,6 +13,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -52,12 +54,23 @@ func options(args []string, stderr io.Writer) (o measure.Options, jsonFile strin
 	quick := flags.Bool("quick", false, "a rough run of less than a minute")
 	rounds := flags.Int("rounds", 0, "interleaved rounds of each variant")
 	span := flags.Duration("time", 0, "length of one measurement")
+	var conns []int
+	flags.Func("conns", "keep-alive connections of the closed loops, for instance 1,64", func(s string) error {
+		for _, n := range strings.Split(s, ",") {
+			c, err := strconv.Atoi(n)
+			if err != nil || c < 1 {
+				return fmt.Errorf("%q is no number of connections", n)
+			}
+			conns = append(conns, c)
+		}
+		return nil
+	})
 	events := flags.Int64("events", 0, "size of the largest journal, for instance 10000000; those of 1000 and, where it is larger, 1000000 are measured too")
 	flags.StringVar(&o.Only, "only", "", "measure only these parts: a(ck path) d(ecoding) s(tart) m(emory) q(ueries) l(og lines, and fixed rates)")
 	flags.StringVar(&o.Dir, "dir", "", "directory on the disk to measure")
 	flags.StringVar(&o.Cache, "cache", "", "directory that keeps large journals for the next run")
 	flags.StringVar(&o.Program, "program", "", "receiver to run; default: built from ./cmd/kazoohook")
-	flags.StringVar(&o.Profile, "profile", "", "directory for processor profiles of the full path's server")
+	flags.StringVar(&o.Profile, "profile", "", "directory for profiles of the servers")
 	flags.StringVar(&jsonFile, "json", "", "write the figures to this file, too")
 	if flags.Parse(args) != nil || flags.NArg() > 0 {
 		return o, "", false
@@ -72,6 +85,9 @@ func options(args []string, stderr io.Writer) (o measure.Options, jsonFile strin
 	}
 	if *span > 0 {
 		d.Span = *span
+	}
+	if len(conns) > 0 {
+		d.Conns = conns
 	}
 	if *events > 0 {
 		d.Events = sizes(*events)

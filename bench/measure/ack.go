@@ -23,14 +23,16 @@ type Ack struct {
 	PeakMB        Spread `json:"peak_mb"`
 }
 
-// AckFloor is, at one connection, the median answer of the full path over what
-// it can't do without: the bare handler's median and one sync.
+// AckFloor is, at one connection, the median answer of the full path over that
+// of a bare handler that writes and syncs a page before it answers: what a
+// durable receiver can't do without.
 type AckFloor struct {
-	SyncMicros     Spread `json:"sync_us"`
-	OfBarePlusSync Spread `json:"of_bare_plus_sync"`
-	// SyncsWaited is how many syncs the full path's median is longer than that of
-	// the path without a journal.
-	SyncsWaited Spread `json:"syncs_waited"`
+	OfBareWithSync Spread `json:"of_bare_with_sync"`
+	// SyncMicros is what that handler takes longer than the one without a sync.
+	SyncMicros Spread `json:"sync_us"`
+	// TightSyncMicros is the same write and sync again and again, without the
+	// pauses of a receiver, in which processors and disks fall asleep.
+	TightSyncMicros Spread `json:"tight_sync_us"`
 }
 
 type ackRound struct {
@@ -44,8 +46,11 @@ func (r ackRound) median() float64 { return micros(quantile(r.times, 0.5)) }
 
 // ack measures all variants at all numbers of connections.
 func (m *measurer) ack(ctx context.Context) error {
-	variants := []string{bare, noJournal, full}
 	for _, conns := range m.o.Conns {
+		variants := []string{bare, noJournal, full}
+		if conns == 1 {
+			variants = []string{bare, bareSync, noJournal, full}
+		}
 		m.o.progress(fmt.Sprintf("ack path, %d connections", conns))
 		rounds := map[string][]ackRound{}
 		var syncs []float64
@@ -130,12 +135,9 @@ func ackOf(v string, conns int, rounds map[string][]ackRound) Ack {
 }
 
 func floorOf(rounds map[string][]ackRound, syncs []float64) AckFloor {
-	f := AckFloor{SyncMicros: spreadOf(append([]float64(nil), syncs...))}
-	var of, waited []float64
-	for i, r := range rounds[full] {
-		of = append(of, r.median()/(rounds[bare][i].median()+syncs[i]))
-		waited = append(waited, (r.median()-rounds[noJournal][i].median())/syncs[i])
+	var longer []float64
+	for i, r := range rounds[bareSync] {
+		longer = append(longer, r.median()-rounds[bare][i].median())
 	}
-	f.OfBarePlusSync, f.SyncsWaited = spreadOf(of), spreadOf(waited)
-	return f
+	return AckFloor{ratios(rounds[full], rounds[bareSync], ackRound.median), spreadOf(longer), spreadOf(append([]float64(nil), syncs...))}
 }

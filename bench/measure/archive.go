@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"kazoohook/internal/event"
 	"kazoohook/internal/journal"
@@ -54,18 +55,21 @@ func (a archive) fill(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	const callers = 1024
-	errs := make([]error, callers)
-	var wg sync.WaitGroup
-	for i := range callers {
-		wg.Go(func() {
-			for n := next.Add(1); n <= a.events && errs[i] == nil; n = next.Add(1) {
-				_, errs[i] = j.Append(ctx, a.record(n))
+	g, gctx := errgroup.WithContext(ctx)
+	for range 1024 {
+		g.Go(func() error {
+			for n := next.Add(1); n <= a.events; n = next.Add(1) {
+				if _, err := j.Append(gctx, a.record(n)); err != nil {
+					return err
+				}
 			}
+			return nil
 		})
 	}
-	wg.Wait()
-	return errors.Join(errors.Join(errs...), j.MoveCursor(ctx, "log", 0, a.events), j.MoveCursor(ctx, "snapshot", 0, a.events), j.Close())
+	if err := g.Wait(); err != nil {
+		return errors.Join(err, j.Close())
+	}
+	return errors.Join(j.MoveCursor(ctx, "log", 0, a.events), j.MoveCursor(ctx, "snapshot", 0, a.events), j.Close())
 }
 
 func (a archive) account(n int64) string { return fmt.Sprintf("%032x", n%archiveAccounts+1) }

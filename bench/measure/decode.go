@@ -93,10 +93,14 @@ func (m *measurer) decoding() error {
 // every value and fills a struct's worth of fields, without keys, names or rules.
 func handWritten(body string) (fields [40]string) {
 	for n := 0; body != "" && n < len(fields); n++ {
-		var segment string
-		segment, body, _ = strings.Cut(body, "&")
-		_, value, _ := strings.Cut(segment, "=")
-		if strings.ContainsAny(value, "%+") {
+		segment := body
+		if i := strings.IndexByte(body, '&'); i >= 0 {
+			segment, body = body[:i], body[i+1:]
+		} else {
+			body = ""
+		}
+		value := segment[strings.IndexByte(segment, '=')+1:]
+		if strings.IndexByte(value, '%') >= 0 || strings.IndexByte(value, '+') >= 0 {
 			value, _ = url.QueryUnescape(value)
 		}
 		fields[n] = value

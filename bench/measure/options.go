@@ -19,7 +19,7 @@ type Options struct {
 	Cache   string // where large journals are kept between runs; default below Dir, and removed
 	Program string // the receiver; default: built from ./cmd/kazoohook
 	Only    string // parts to measure, letters of Parts; default all
-	Profile string // directory for the server's CPU profiles; default none
+	Profile string // directory for profiles of the servers; default none
 
 	Progress io.Writer // is told what is being done; default nobody
 }

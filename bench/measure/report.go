@@ -32,8 +32,8 @@ func (r *Report) Print(w io.Writer) error {
 		}
 		t.end()
 		f := r.AckFloor
-		t.text("At 1 connection: one write and sync of a page takes %s µs; the full path's median is %s of (bare + one sync), and waits for %s syncs more than without a journal.\n",
-			f.SyncMicros, f.OfBarePlusSync, f.SyncsWaited)
+		t.text("At 1 connection the full path's median is %s of the bare handler's that syncs a page, which takes that one %s µs (%s µs without pauses between).\n",
+			f.OfBareWithSync, f.SyncMicros, f.TightSyncMicros)
 	}
 	if t.begin(len(r.Arrivals), "Answer at a fixed rate of arrival, from the scheduled time", "variant", "of capacity", "a second", "p50 µs", "p90 µs", "p99 µs", "p99.9 µs", "p50 of bare", "p99 of bare") {
 		for _, a := range r.Arrivals {

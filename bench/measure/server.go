@@ -11,8 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime/debug"
-	"runtime/pprof"
+	"runtime"
 	"slices"
 	"syscall"
 	"time"
@@ -30,6 +29,7 @@ import (
 // What is compared; each server is a process of its own.
 const (
 	bare      = "bare"      // a chi handler that reads and parses the form
+	bareSync  = "bare+sync" // that writes and syncs a page before it answers, too
 	noJournal = "nojournal" // the program's path, but events go nowhere
 	full      = "full"      // with the journal, synced to disk, and the log lines
 )
@@ -55,27 +55,24 @@ type serverReport struct {
 func Serve(ctx context.Context, variant string, stdin io.Reader, stdout io.Writer) (err error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	if path := os.Getenv(profileVariable); path != "" && variant == full {
-		f, err := os.CreateTemp(path, "full-*.pprof")
-		if err != nil {
-			return err
-		}
-		if err := pprof.StartCPUProfile(f); err != nil {
-			return errors.Join(err, f.Close())
-		}
-		defer func() { pprof.StopCPUProfile(); err = errors.Join(err, f.Close()) }()
+	profiled, err := profile(os.Getenv(profileVariable), variant)
+	if err != nil {
+		return err
 	}
+	defer func() { err = errors.Join(err, profiled()) }()
 	report := func(*serverReport) error { return nil }
 	run := func(context.Context, func(net.Addr)) error { return fmt.Errorf("unknown variant %q", variant) }
 	switch variant {
 	case bare:
-		run = serveBare
+		run = func(ctx context.Context, at func(net.Addr)) error {
+			return serveBare(ctx, at, func() error { return nil })
+		}
+	case bareSync:
+		run = serveBareSync
 	case noJournal:
 		run = func(ctx context.Context, at func(net.Addr)) error { return serveReceiver(ctx, nowhere{}, nil, at) }
 	case full:
-		if os.Getenv("GOGC") == "" {
-			debug.SetGCPercent(60) // as the program does
-		}
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1) // as the program does
 		f, err := newFull(ctx, os.Getenv(dirVariable))
 		if err != nil {
 			return err
@@ -99,11 +96,22 @@ func Serve(ctx context.Context, variant string, stdin io.Reader, stdout io.Write
 	return g.Wait()
 }
 
-// serveBare is the least that a receiver does.
-func serveBare(ctx context.Context, at func(net.Addr)) error {
+// serveBareSync is the least that a receiver does which keeps what it answers
+// 200 to. It is for one connection: several don't share a sync.
+func serveBareSync(ctx context.Context, at func(net.Addr)) (err error) {
+	p, err := newPages(os.Getenv(dirVariable), 1000)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.close()) }()
+	return serveBare(ctx, at, p.write)
+}
+
+// serveBare is the least that a receiver does, with something before the answer.
+func serveBare(ctx context.Context, at func(net.Addr), before func() error) error {
 	r := chi.NewRouter()
 	r.Post("/kazoo/{secret}/{hook}", func(w http.ResponseWriter, r *http.Request) {
-		if err := r.ParseForm(); err != nil {
+		if err := errors.Join(r.ParseForm(), before()); err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}

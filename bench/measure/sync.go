@@ -4,39 +4,65 @@ import (
 	"errors"
 	"os"
 	"slices"
-	"syscall"
+	"sync"
 	"time"
 )
 
-// syncTime is the median time that the disk takes to write and sync one frame of
-// a write-ahead log, a page and its header, in a file that has its room already,
-// as the log has after its first round.
-func syncTime(dir string, n int) (_ time.Duration, err error) {
+// pages is a file that has its room already and is written over and over, a
+// frame of a write-ahead log (a page and its header) at a time: what the log of
+// the journal is to the disk once it has been filled the first time.
+type pages struct {
+	mu    sync.Mutex
+	f     *os.File
+	frame []byte
+	n, at int
+}
+
+func newPages(dir string, n int) (*pages, error) {
 	f, err := os.CreateTemp(dir, "sync")
+	if err != nil {
+		return nil, err
+	}
+	p := &pages{f: f, frame: make([]byte, 4096+24), n: n}
+	for i := range n {
+		if _, err := f.WriteAt(p.frame, int64(i*len(p.frame))); err != nil {
+			return nil, errors.Join(err, p.close())
+		}
+	}
+	return p, f.Sync()
+}
+
+// write writes and syncs one frame.
+func (p *pages) write() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.at = (p.at + 1) % p.n
+	if _, err := p.f.WriteAt(p.frame, int64(p.at*len(p.frame))); err != nil {
+		return err
+	}
+	return p.f.Sync()
+}
+
+// close removes the file, too.
+func (p *pages) close() error {
+	return errors.Join(p.f.Close(), os.Remove(p.f.Name())) //nolint:gosec // our own name
+}
+
+// syncTime is the median time of some writes, one right after the other.
+func syncTime(dir string, n int) (_ time.Duration, err error) {
+	p, err := newPages(dir, n)
 	if err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, f.Close(), os.Remove(f.Name())) }()
-	frame := make([]byte, 4096+24)
+	defer func() { err = errors.Join(err, p.close()) }()
 	times := make([]time.Duration, n)
 	for i := range times {
-		if _, err := f.WriteAt(frame, int64(i*len(frame))); err != nil {
-			return 0, err
-		}
-	}
-	if err := f.Sync(); err != nil {
-		return 0, err
-	}
-	for i := range times {
 		start := time.Now()
-		if _, err := f.WriteAt(frame, int64(i*len(frame))); err != nil {
-			return 0, err
-		}
-		if err := syscall.Fdatasync(int(f.Fd())); err != nil {
+		if err := p.write(); err != nil {
 			return 0, err
 		}
 		times[i] = time.Since(start)
 	}
 	slices.Sort(times)
-	return times[len(times)/2], nil
+	return times[n/2], nil
 }
