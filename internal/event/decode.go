@@ -2,6 +2,7 @@ package event
 
 import (
 	"encoding/json"
+	"reflect"
 	"strings"
 )
 
@@ -65,13 +66,14 @@ func (e *Event) read(body map[string]any, p *problems, withPayload bool) {
 		types.fill(e.Envelope, envelope, p, withPayload)
 		e.lift(envelope)
 	}
-	payload := e.newPayload()
-	if payload != nil {
+	if payload := e.payload(); payload != nil {
+		if withPayload {
+			payload = reflect.New(reflect.TypeOf(payload).Elem()).Interface()
+			e.Payload = payload
+		}
 		types.fill(payload, data, p, withPayload)
 	}
-	if withPayload {
-		e.Payload = payload
-	} else {
+	if !withPayload {
 		e.Envelope = nil
 	}
 	e.lift(data)
@@ -89,25 +91,26 @@ func (e *Event) read(body map[string]any, p *problems, withPayload bool) {
 	e.Data = data
 }
 
-// newPayload is an empty payload of the event's type, nil for an unknown event.
-func (e *Event) newPayload() any {
+// payload is a nil pointer of the type of the event's payload, nil for an unknown
+// event.
+func (e *Event) payload() any {
 	if e.Action != "" {
-		return &Object{}
+		return (*Object)(nil)
 	}
 	family, rest, _ := strings.Cut(e.Event, ".")
 	switch family {
 	case "channel":
-		return &Channel{}
+		return (*Channel)(nil)
 	case "parking":
-		return &Parking{}
+		return (*Parking)(nil)
 	case "notification":
-		return newNotification(rest)
+		return notification(rest)
 	case "sms", "mms":
-		return &TextMessage{}
+		return (*TextMessage)(nil)
 	case "cdr":
-		return &CDR{}
+		return (*CDR)(nil)
 	case "stream":
-		return &Stream{}
+		return (*Stream)(nil)
 	}
 	return nil
 }

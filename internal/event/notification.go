@@ -18,31 +18,31 @@ type Notification struct {
 	CustomType    string `schema:"type"`        // the hook's custom_data.type, which version 4.3 merges in
 }
 
-// newNotification is a payload for one kind of notification.
-func newNotification(kind string) any {
+// notification is payload for one kind of notification.
+func notification(kind string) any {
 	switch kind {
 	case "new_user":
-		return &NewUser{}
+		return (*NewUser)(nil)
 	case "password_recovery":
-		return &PasswordRecovery{}
+		return (*PasswordRecovery)(nil)
 	case "missed_call":
-		return &MissedCall{}
+		return (*MissedCall)(nil)
 	case "voicemail_full":
-		return &VoicemailFull{}
+		return (*VoicemailFull)(nil)
 	case "ported":
-		return &Port{}
+		return (*Port)(nil)
 	case "new_account", "account_zone_change", "low_balance", "topup", "transaction", "bill_reminder", "service_added":
-		return &Account{}
+		return (*Account)(nil)
 	case "register", "deregister", "first_occurrence":
-		return &Registration{}
+		return (*Registration)(nil)
 	}
 	switch {
 	case strings.HasPrefix(kind, "voicemail_"):
-		return &Voicemail{}
+		return (*Voicemail)(nil)
 	case strings.HasPrefix(kind, "port_"):
-		return &Port{}
+		return (*Port)(nil)
 	case strings.HasSuffix(kind, "_fax") || strings.HasSuffix(kind, "_fax_error"):
-		return &Fax{}
+		return (*Fax)(nil)
 	}
-	return &Notification{}
+	return (*Notification)(nil)
 }

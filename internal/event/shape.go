@@ -97,8 +97,9 @@ func kindOf(t reflect.Type) kind {
 }
 
 // fill gives the fields that the payload's type knows their JSON types in data. A
-// value that does not fit stays as it is and is a problem. With decode the payload,
-// a pointer to one of the known types, is filled from all that fit.
+// value that does not fit stays as it is and is a problem. payload is a pointer to
+// one of the known types; with decode it is filled from all that fit, else it may
+// be nil.
 func (s *shapes) fill(payload any, data map[string]any, p *problems, decode bool) {
 	sh := s.byType[reflect.TypeOf(payload).Elem()]
 	w := fieldWalk{shape: sh}
@@ -110,12 +111,12 @@ func (s *shapes) fill(payload any, data map[string]any, p *problems, decode bool
 	for _, misfit := range w.misfits {
 		p.add("%s", misfit)
 	}
-	v := reflect.ValueOf(payload).Elem()
+	v := reflect.ValueOf(payload)
 	for part, values := range w.values {
 		if len(values) == 0 {
 			continue
 		}
-		if err := s.decoder.Decode(v.FieldByIndex(sh.parts[part]).Addr().Interface(), values); err != nil {
+		if err := s.decoder.Decode(v.Elem().FieldByIndex(sh.parts[part]).Addr().Interface(), values); err != nil {
 			p.add("some fields do not fit the event's type")
 		}
 	}

@@ -23,7 +23,8 @@ type LogSink struct {
 	out    io.Writer
 	enrich Enricher
 	buf    buffer
-	torn   []byte // the rest of a line of which only the beginning was written
+	event  event.Event // of the line that is being made
+	torn   []byte      // the rest of a line of which only the beginning was written
 	log    zerolog.Logger
 	failed atomic.Int64 // events that did not decode in full
 }
@@ -56,12 +57,13 @@ func (s *LogSink) Handle(ctx context.Context, batch []event.Record) error {
 
 // line adds the line of one event.
 func (s *LogSink) line(ctx context.Context, r event.Record) {
-	e := event.Describe(r)
+	s.event = event.Describe(r)
+	e := &s.event
 	if len(e.Problems) > 0 {
 		s.failed.Add(1)
 	}
 	if s.enrich != nil {
-		s.enrich(ctx, &e)
+		s.enrich(ctx, e)
 	}
 	level := zerolog.InfoLevel
 	if r.Event == event.Unknown {
