@@ -3,17 +3,11 @@ package main
 import (
 	"context"
 	"os"
-	"runtime/debug"
+	"runtime"
 )
 
 // serveCmd is the main job.
 type serveCmd struct{ settings }
-
-// gcPercent is how much garbage the service lets come before it is collected,
-// in percent of what is in use (a few MB). Under full load it makes the
-// difference between 43 and 40 MB resident, for a few percent of processor time
-// (docs/performance.md). GOGC overrides it.
-const gcPercent = 60
 
 // Run serves until ctx ends.
 func (c *serveCmd) Run(ctx context.Context, e *env) error {
@@ -25,8 +19,10 @@ func (c *serveCmd) Run(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
+	if os.Getenv("GOMAXPROCS") == "" {
+		// One more than there are processors: one thread is mostly in a sync, and
+		// the runtime takes a while to notice (docs/performance.md).
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
 	}
 	s, err := newService(ctx, cfg, l)
 	switch {

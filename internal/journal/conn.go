@@ -19,6 +19,7 @@ type conn struct {
 	dc    driver.Conn
 	stmts map[string]driver.Stmt
 	fault func(sql string) error
+	args  []driver.NamedValue // of the call that runs: the driver keeps none
 }
 
 // openConn opens path with the pragmas given, e.g. "synchronous(full)".
@@ -64,7 +65,7 @@ func (c *conn) once(sql string) (driver.Stmt, error) {
 
 // exec runs a statement that is prepared once and kept.
 func (c *conn) exec(sql string, args ...any) error {
-	return c.execNamed(sql, named(args))
+	return c.execNamed(sql, c.named(args))
 }
 
 func (c *conn) execNamed(sql string, args []driver.NamedValue) error {
@@ -83,7 +84,7 @@ func (c *conn) rows(ctx context.Context, sql string, args []any, each func([]dri
 	if err != nil {
 		return err
 	}
-	return scan(ctx, s, args, each)
+	return c.scan(ctx, s, args, each)
 }
 
 // adhoc is rows for a query that is not worth keeping.
@@ -93,13 +94,13 @@ func (c *conn) adhoc(ctx context.Context, sql string, args []any, each func([]dr
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	return scan(ctx, s, args, each)
+	return c.scan(ctx, s, args, each)
 }
 
 var errStop = errors.New("stop")
 
-func scan(ctx context.Context, s driver.Stmt, args []any, each func([]driver.Value) error) (err error) {
-	rows, err := s.(driver.StmtQueryContext).QueryContext(ctx, named(args))
+func (c *conn) scan(ctx context.Context, s driver.Stmt, args []any, each func([]driver.Value) error) (err error) {
+	rows, err := s.(driver.StmtQueryContext).QueryContext(ctx, c.named(args))
 	if err != nil {
 		return err
 	}
@@ -138,15 +139,21 @@ func (c *conn) ints(ctx context.Context, sql string, args []any, into ...*int64)
 	return found, err
 }
 
-func named(args []any) []driver.NamedValue {
-	if len(args) == 0 {
-		return nil
-	}
-	nv := make([]driver.NamedValue, len(args))
+// named gives arguments their places.
+func (c *conn) named(args []any) []driver.NamedValue {
+	nv := c.room(len(args))
 	for i, a := range args {
-		nv[i] = driver.NamedValue{Ordinal: i + 1, Value: a}
+		nv[i].Value = a
 	}
 	return nv
+}
+
+// room is for the arguments of the next call.
+func (c *conn) room(n int) []driver.NamedValue {
+	for len(c.args) < n {
+		c.args = append(c.args, driver.NamedValue{Ordinal: len(c.args) + 1})
+	}
+	return c.args[:n]
 }
 
 func (c *conn) close() error {

@@ -146,10 +146,19 @@ func (l *lifecycle) revive(since int64) (changed bool) {
 	return true
 }
 
-const lifecycleColumns = "key,seq,state,created,created_seq,deleted,deleted_seq,late,revived,touched"
+const (
+	lifecycleColumns = "key,seq,state,created,created_seq,deleted,deleted_seq,late,revived,touched"
+	lifeColumns      = 10
+)
 
-func (l *lifecycle) args() []any {
-	return []any{l.key[:], l.seq, int64(l.state), l.created, l.createdSeq, l.deleted, l.deletedSeq, flag(l.late), flag(l.revived), l.touched}
+// args fills the values of one row, in the order of lifecycleColumns.
+func (l *lifecycle) args(a []driver.NamedValue) {
+	a[0].Value = l.key[:]
+	for i, n := range []int64{
+		l.seq, int64(l.state), l.created, l.createdSeq, l.deleted, l.deletedSeq, flag(l.late), flag(l.revived), l.touched,
+	} {
+		a[1+i].Value = n
+	}
 }
 
 func scanLifecycle(v []driver.Value) (l lifecycle) {

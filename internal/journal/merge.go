@@ -28,6 +28,9 @@ type merge struct {
 	late    []entry
 	life    []lifecycle
 	names   []nameKey
+
+	allEntries []entry // the memory of entries and life, for the next merge
+	allLife    []lifecycle
 }
 
 type entry struct{ key, seq int64 }
@@ -36,9 +39,13 @@ func compareEntries(a, b entry) int {
 	return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.seq, b.seq))
 }
 
-// newMerge collects all that is pending.
-func newMerge(t *tail) *merge {
-	m := &merge{through: t.last, names: t.fresh, entries: make([]entry, 0, len(t.pending)*5/4+2)}
+// newMerge collects all that is pending, in the memory of the last merge, if
+// there was one.
+func newMerge(t *tail, last *merge) *merge {
+	m := &merge{through: t.last, names: t.fresh}
+	if last != nil {
+		m.entries, m.life = last.allEntries[:0], last.allLife[:0]
+	}
 	lastAccount, lastName := entry{}, entry{}
 	for i, p := range t.pending {
 		seq := t.seqAt(i)
@@ -55,10 +62,12 @@ func newMerge(t *tail) *merge {
 	}
 	slices.SortFunc(m.entries, compareEntries)
 	m.entries = slices.Compact(m.entries)
+	m.allEntries = m.entries
 	slices.SortFunc(m.late, compareEntries)
 	for _, l := range t.life {
 		m.life = append(m.life, l)
 	}
+	m.allLife = m.life
 	slices.SortFunc(m.life, func(a, b lifecycle) int { return bytes.Compare(a.key[:], b.key[:]) })
 	return m
 }
@@ -113,6 +122,32 @@ func (m *merge) step(c *conn, n int) (done func(*tail), complete bool, err error
 	}, complete, nil
 }
 
+// startMerge begins a merge of all that is pending now.
+func (w *writer) startMerge() {
+	w.merge = newMerge(w.j.tail, w.merged)
+	w.merged = w.merge
+}
+
+// mergeStep does up to n entries of it, in a transaction of their own.
+func (w *writer) mergeStep(n int) {
+	w.owed, w.due = 0, 0
+	var done func(*tail)
+	var complete bool
+	err := w.alone(func() (err error) {
+		done, complete, err = w.merge.step(w.c, n)
+		return err
+	})
+	w.checkpoints.wrote(w.c, nil, min(n, mergeAt))
+	if err != nil {
+		w.merge = nil // collected anew later: all of it can be repeated
+		return
+	}
+	done(w.j.tail)
+	if complete {
+		w.merge = nil
+	}
+}
+
 // several is how many rows go into one statement where there are many.
 const several = 16
 
@@ -120,12 +155,12 @@ const several = 16
 func putLives(c *conn, lives []lifecycle) error {
 	for _, n := range []int{several, 1} {
 		sql := putLife + strings.Repeat(","+lifeRow, n-1)
+		args := c.room(n * lifeColumns)
 		for ; len(lives) >= n; lives = lives[n:] {
-			var args []any
 			for i := range lives[:n] {
-				args = append(args, lives[i].args()...)
+				lives[i].args(args[i*lifeColumns:])
 			}
-			if err := c.exec(sql, args...); err != nil {
+			if err := c.execNamed(sql, args); err != nil {
 				return err
 			}
 		}
@@ -137,15 +172,14 @@ func putLives(c *conn, lives []lifecycle) error {
 func putEntries(c *conn, table string, entries []entry) error {
 	for _, n := range []int{several, 1} {
 		sql := "INSERT OR IGNORE INTO " + table + " VALUES (?,?)" + strings.Repeat(",(?,?)", n-1)
-		args := named(make([]any, 2*n))
-		for len(entries) >= n {
+		args := c.room(2 * n)
+		for ; len(entries) >= n; entries = entries[n:] {
 			for i, e := range entries[:n] {
 				args[2*i].Value, args[2*i+1].Value = e.key, e.seq
 			}
 			if err := c.execNamed(sql, args); err != nil {
 				return err
 			}
-			entries = entries[n:]
 		}
 	}
 	return nil

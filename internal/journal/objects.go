@@ -79,7 +79,8 @@ func (j *Journal) Revive(ctx context.Context, typ, id string, since time.Time) e
 			return nil
 		}
 		t.life[k] = l
-		return t.exec(putLife, l.args()...)
+		t.wrote = true
+		return putLives(t.c, []lifecycle{l})
 	})
 }
 

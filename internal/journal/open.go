@@ -54,7 +54,7 @@ func open(ctx context.Context, o Options, readOnly bool) (_ *Journal, err error)
 		return nil, err
 	}
 	w := &writer{j: j, c: c, stopped: make(chan struct{})}
-	w.inserts, w.args = newInserts()
+	w.inserts, w.txn = newInserts(), newTxn(j, c)
 	w.ids.entropy = ulid.Monotonic(bufio.NewReaderSize(rand.Reader, 1024), 0)
 	if err := w.load(ctx); err != nil {
 		_ = c.close()
@@ -155,7 +155,7 @@ func (w *writer) replay(r *event.Record) error {
 	if r.Dedupe.Rule != event.RuleLifecycle {
 		return nil
 	}
-	tx := txn{j: w.j, c: w.c, life: map[event.Key]lifecycle{}}
+	tx := newTxn(w.j, w.c)
 	if err := tx.prefetchLife([]driver.Value{r.Dedupe.Key[:]}); err != nil {
 		return err
 	}

@@ -29,9 +29,6 @@ func (t *txn) prefetch(batch []*request) error {
 		h, _ := v[0].(int64)
 		pos, _ := v[1].(int64)
 		if pos >= first {
-			if t.held == nil {
-				t.held = map[int64][]int64{}
-			}
 			t.held[h] = append(t.held[h], pos)
 		}
 		return nil
@@ -42,9 +39,6 @@ func (t *txn) prefetch(batch []*request) error {
 func (t *txn) prefetchLife(keys []driver.Value) error {
 	return t.lookup("SELECT "+lifecycleColumns+" FROM lifecycle WHERE key IN (", keys, func(v []driver.Value) error {
 		l := scanLifecycle(v)
-		if t.seen == nil {
-			t.seen = map[event.Key]lifecycle{}
-		}
 		t.seen[l.key] = l
 		return nil
 	})

@@ -97,7 +97,7 @@ func (j *Journal) visit(ctx context.Context, q event.Query, what string, each fu
 		defer func() { _ = stmt.Close() }()
 		return s.spans(ctx, func(lo, hi int64) (bool, error) {
 			all := append([]any{lo, hi}, args...)
-			err := scan(ctx, stmt, all, watch)
+			err := c.scan(ctx, stmt, all, watch)
 			return err == nil && !stopped, err
 		})
 	})

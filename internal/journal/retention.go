@@ -85,7 +85,7 @@ func (w *writer) pruneEvents() (more bool, err error) {
 			}
 			through = min(limit, spared)
 			if limit == t.indexed && w.merge == nil {
-				w.merge = newMerge(t) // so that more can go
+				w.startMerge() // so that more can go
 			}
 		}
 	}

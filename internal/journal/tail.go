@@ -51,7 +51,7 @@ func newTail() *tail {
 	}
 }
 
-// grow makes stored events visible.
+// grow makes stored events visible; wake tells those who wait for them.
 func (t *tail) grow(rows []row, life map[event.Key]lifecycle) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -62,7 +62,13 @@ func (t *tail) grow(rows []row, life map[event.Key]lifecycle) {
 	for k, l := range life {
 		t.life[k] = l
 	}
-	if t.changed != nil && len(rows) > 0 {
+}
+
+// wake ends every wait for an event that is there now.
+func (t *tail) wake() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.changed != nil {
 		close(t.changed)
 		t.changed = nil
 	}
@@ -120,12 +126,9 @@ func (t *tail) wait(seq int64) (<-chan struct{}, error) {
 // close wakes everybody who waits.
 func (t *tail) close() {
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	t.closed = true
-	if t.changed != nil {
-		close(t.changed)
-		t.changed = nil
-	}
+	t.mu.Unlock()
+	t.wake()
 }
 
 func (t *tail) bounds() (first, last int64) {

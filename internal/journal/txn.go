@@ -1,7 +1,6 @@
 package journal
 
 import (
-	"database/sql/driver"
 	"errors"
 	"strings"
 	"time"
@@ -33,6 +32,29 @@ type opened struct {
 	key  deliveryKey
 	seq  int64
 	busy bool
+}
+
+// newTxn begins none yet: see reset.
+func newTxn(j *Journal, c *conn) *txn {
+	return &txn{
+		j: j, c: c,
+		life: map[event.Key]lifecycle{}, seen: map[event.Key]lifecycle{},
+		keys: map[event.Key]int64{}, held: map[int64][]int64{},
+	}
+}
+
+// reset makes room for the next transaction, in the memory of the last.
+func (t *txn) reset(now time.Time) {
+	clear(t.rows)
+	clear(t.undo)
+	clear(t.life)
+	clear(t.seen)
+	clear(t.keys)
+	clear(t.held)
+	*t = txn{
+		j: t.j, c: t.c, now: now, rows: t.rows[:0], undo: t.undo[:0], open: t.open[:0],
+		life: t.life, seen: t.seen, keys: t.keys, held: t.held,
+	}
 }
 
 // exec changes something.
@@ -93,17 +115,18 @@ func insertSizes() []int { return []int{16, 4, 1} }
 // insert writes the rows; the last carries what is unacknowledged.
 func (t *txn) insert() error {
 	const width = columnCount + 1
-	w, rows := t.j.w, t.rows
+	rows := t.rows
 	for i, n := range insertSizes() {
+		args := t.c.room(n * width)
 		for ; len(rows) >= n; rows = rows[n:] {
 			for k := range n {
-				rows[k].args(w.args[k*width:])
-				w.args[k*width+columnCount].Value = nil
+				rows[k].args(args[k*width:])
+				args[k*width+columnCount].Value = nil
 			}
 			if len(rows) == n {
-				w.args[n*width-1].Value = t.j.unacked.list(t.open)
+				args[n*width-1].Value = t.j.unacked.list(t.open)
 			}
-			if err := t.c.execNamed(w.inserts[i], w.args[:n*width]); err != nil {
+			if err := t.c.execNamed(t.j.w.inserts[i], args); err != nil {
 				return err
 			}
 			t.wrote = true
@@ -157,16 +180,12 @@ func (g *ids) next(now time.Time) (id ulid.ULID, err error) {
 	return id, err
 }
 
-// newInserts are the statements of insertSizes and their reused arguments.
-func newInserts() (sql []string, args []driver.NamedValue) {
+// newInserts are the statements of insertSizes.
+func newInserts() (sql []string) {
 	for _, n := range insertSizes() {
 		sql = append(sql, insertEvents(n))
 	}
-	args = make([]driver.NamedValue, insertSizes()[0]*(columnCount+1))
-	for i := range args {
-		args[i].Ordinal = i + 1
-	}
-	return sql, args
+	return sql
 }
 
 // do carries out one request. Its error is the request's own if isSoft, else

@@ -80,16 +80,22 @@ func TestMergeUnderLoad(t *testing.T) {
 		r.AccountID = fmt.Sprintf("account%d", i%7)
 		return r
 	}
+	stored := make([]chan struct{}, n+1)
+	for i := range stored {
+		stored[i] = make(chan struct{})
+	}
 	work := newRange(n)
 	<-work.each(16, func(i int64) {
 		a, err := j.Append(t.Context(), rec(i))
+		close(stored[i])
 		if err != nil || a.Duplicate {
 			t.Errorf("append %d: %+v, %v", i, a, err)
 		}
-		for _, back := range []int64{100, 250, 1000} { // long stored, by now
+		for _, back := range []int64{100, 250, 1000} {
 			if i <= back {
 				break
 			}
+			<-stored[i-back] // long since, but for a caller that was held up
 			if b, err := j.Append(t.Context(), rec(i-back)); err != nil || !b.Duplicate {
 				t.Errorf("repeat of %d: %+v, %v", i-back, b, err)
 			}
