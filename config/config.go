@@ -248,7 +248,8 @@ type Config struct {
 	// Reason: works without privilege; the container image sets `/data`.
 	DataDir string `env:"DATA_DIR" group:"journal"`
 
-	// Age from which events are removed from the journal.
+	// Age from which events are removed from the journal. With less than 10m, one
+	// whose answer to Kazoo was lost may be told twice.
 	//
 	// Default: `720h`
 	//

@@ -202,6 +202,9 @@ func TestWarnings(t *testing.T) {
 		"account name with key": {[]string{"KAZOO_USERNAME=", "KAZOO_PASSWORD=", "KAZOO_API_KEY=" + key}, []string{
 			"KAZOO_ACCOUNT_NAME, KAZOO_ACCOUNT_REALM: have no effect with KAZOO_API_KEY; use KAZOO_ACCOUNT_ID to choose an account",
 		}},
+		"short memory": {[]string{"JOURNAL_RETENTION=2m"}, []string{
+			"JOURNAL_RETENTION: 2m is less than 10m; an event whose answer to Kazoo was lost may then be told twice",
+		}},
 		"object type": {[]string{"HOOKS=object:group:doc_edited"}, []string{
 			`HOOKS: "object:group:doc_edited" has a type that is not known here; known are all, account, call_recording, callflow, device, fax, faxbox, mailbox_message, media, user, vmbox`,
 		}},

@@ -156,7 +156,7 @@ func fieldDocs() map[string]fieldDoc {
 			reason:  "works without privilege; the container image sets `/data`.",
 		},
 		"JOURNAL_RETENTION": {
-			meaning: "Age from which events are removed from the journal.",
+			meaning: "Age from which events are removed from the journal. With less than 10m, one whose answer to Kazoo was lost may be told twice.",
 			def:     "`720h`",
 			reason:  "about as long as Kazoo keeps its own record of failed attempts.",
 		},

@@ -244,6 +244,10 @@ func (v *validator) journal() {
 	}
 }
 
+// shortMemory is how long an event should be kept at least: until then Kazoo's
+// record of failed attempts may tell of it again.
+const shortMemory = 10 * time.Minute
+
 // warnings lists what is allowed but probably not meant.
 func (c *Config) warnings(need Group, env values) []string {
 	out := misspelt(env)
@@ -255,6 +259,9 @@ func (c *Config) warnings(need Group, env values) []string {
 		if !c.KazooAPIKey.Empty() && (c.KazooAccountName != "" || c.KazooAccountRealm != "") {
 			warn("KAZOO_ACCOUNT_NAME, KAZOO_ACCOUNT_REALM: have no effect with KAZOO_API_KEY; use KAZOO_ACCOUNT_ID to choose an account")
 		}
+	}
+	if need&Journal != 0 && c.JournalRetention < shortMemory {
+		warn("JOURNAL_RETENTION: %s is less than %s; an event whose answer to Kazoo was lost may then be told twice", formatDuration(c.JournalRetention), formatDuration(shortMemory))
 	}
 	if need&HookSet != 0 {
 		for _, h := range c.Hooks {

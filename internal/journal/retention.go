@@ -25,6 +25,7 @@ type pruner struct {
 	expired time.Time // when long forgotten objects were last looked for
 	sweeps  []sweep   // to be done
 	loud    time.Time // last warning about unread events
+	young   time.Time // last warning about young ones
 	grown   int64     // bytes stored since the size was last looked at
 }
 
@@ -84,6 +85,9 @@ func (w *writer) pruneEvents() (more bool, err error) {
 				return false, err
 			}
 			through = min(limit, spared)
+			if err := w.warnOfYoung(through); err != nil {
+				return false, err
+			}
 			if limit == t.indexed && w.merge == nil {
 				w.startMerge() // so that more can go
 			}
@@ -108,6 +112,29 @@ func (w *writer) olderThan(age time.Duration, limit int64) (through int64, err e
 	_, err = w.c.ints(ctx0, "SELECT max(seq) FROM events WHERE seq BETWEEN ? AND ? AND id < ?",
 		[]any{w.j.tail.first, limit, id[:]}, &through)
 	return through, err
+}
+
+// youngest is an age from which an event may go without harm: until then Kazoo's
+// record of failed attempts may tell of it again, when an answer of ours was lost
+// (registration's overlap, and a pass that comes late).
+const youngest = 10 * time.Minute
+
+// warnOfYoung tells that the size limit costs events that may be needed.
+func (w *writer) warnOfYoung(seq int64) error {
+	now := w.j.opt.Now()
+	if since := now.Sub(w.pruner.young); since >= 0 && since < youngest {
+		return nil
+	}
+	r, ok, err := readRow(ctx0, w.c, seq)
+	if err != nil || !ok {
+		return err
+	}
+	if age := now.Sub(time.UnixMilli(int64(r.id.Time()))); age < youngest {
+		w.pruner.young = now
+		w.j.opt.Log.Warn().Int64("through", seq).Float64("age_seconds", age.Seconds()).
+			Msg("journal removes events of the last ten minutes, because of its size limit: one whose answer to Kazoo was lost may be told twice; set JOURNAL_MAX_BYTES higher")
+	}
+	return nil
 }
 
 // remove deletes the events up to a number; those above read loudly.

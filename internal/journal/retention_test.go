@@ -138,7 +138,9 @@ func TestRetentionWaitsForConsumers(t *testing.T) {
 func TestRetentionBySize(t *testing.T) {
 	t.Parallel()
 	const limit = 4 << 20
-	j := openTest(t, Options{Dir: memoryDir(t), MaxBytes: limit})
+	c := newClock()
+	var log bytes.Buffer
+	j := openTest(t, Options{Dir: memoryDir(t), MaxBytes: limit, Now: c.now, Log: zerolog.New(zerolog.SyncWriter(&log))})
 	if err := j.MoveCursor(t.Context(), "reader", 0, 0); err != nil {
 		t.Fatal(err)
 	}
@@ -160,6 +162,11 @@ func TestRetentionBySize(t *testing.T) {
 	if err != nil || st.Last != 6000 || st.First < 4000 || st.PrunedUnread == 0 {
 		t.Errorf("stats %+v, %v", st, err)
 	}
+	warned := func() int { return strings.Count(log.String(), "may be told twice") }
+	if warned() != 1 {
+		t.Errorf("%d warnings that events of the last minutes had to go, want one", warned())
+	}
+	c.add(youngest)
 	if err := j.MoveCursor(t.Context(), "reader", 0, 6000); err != nil {
 		t.Fatal(err)
 	}
@@ -170,9 +177,11 @@ func TestRetentionBySize(t *testing.T) {
 	if st, _ := j.Stats(t.Context()); st.PrunedUnread != before || st.First > 6001 || st.First <= 4000 {
 		t.Errorf("read ones first: %+v", st)
 	}
+	if warned() != 1 {
+		t.Error("warned of events that were old")
+	}
 }
 
-// Much that became free is given back, too, where no size is set.
 // TestRetentionSparesWhoKeepsUp: a consumer that hangs loses what must go; one
 // that is only a little behind does not lose it with it.
 func TestRetentionSparesWhoKeepsUp(t *testing.T) {
@@ -208,6 +217,7 @@ func TestRetentionSparesWhoKeepsUp(t *testing.T) {
 	}
 }
 
+// TestShrink: much that became free is given back also where no size is set.
 func TestShrink(t *testing.T) {
 	t.Parallel()
 	c := newClock()
