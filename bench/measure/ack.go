@@ -64,7 +64,7 @@ func (m *measurer) ack(ctx context.Context) error {
 					rounds[v] = append(rounds[v], r)
 				}
 			}
-			s, err := syncTime(m.base, syncSamples)
+			s, err := syncTime(m.base, syncSamples, 0)
 			if err != nil {
 				return err
 			}

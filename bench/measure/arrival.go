@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Arrival are the latencies at a fixed rate of arrival, from the scheduled time
@@ -26,8 +27,9 @@ type LogLine struct {
 	PerSecond  float64 `json:"per_second"`
 	P50Micros  Spread  `json:"p50_us"`
 	P99Micros  Spread  `json:"p99_us"`
-	P50OfSync  Spread  `json:"p50_of_sync"` // ratio within each round
-	P99OfSync  Spread  `json:"p99_of_sync"`
+	// Of a page's write and sync at the same rate; ratios within each round.
+	P50OfSync Spread `json:"p50_of_sync"`
+	P99OfSync Spread `json:"p99_of_sync"`
 }
 
 type arrivalRound struct {
@@ -96,7 +98,7 @@ func (m *measurer) arrivalOnce(ctx context.Context, variant string, rate float64
 	if err != nil {
 		return r, err
 	}
-	s, err := syncTime(m.base, syncSamples)
+	s, err := syncTime(m.base, syncSamples, time.Duration(float64(time.Second)/rate))
 	r.sync, r.lines = micros(s), []float64{0, 0}
 	if sorted := report.sortedLines(); len(sorted) > 0 {
 		r.lines = []float64{micros(quantile(sorted, 0.5)), micros(quantile(sorted, 0.99))}

@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"syscall"
 	"time"
@@ -72,7 +71,7 @@ func Serve(ctx context.Context, variant string, stdin io.Reader, stdout io.Write
 	case noJournal:
 		run = func(ctx context.Context, at func(net.Addr)) error { return serveReceiver(ctx, nowhere{}, nil, at) }
 	case full:
-		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1) // as the program does
+		server.TuneRuntime() // as the program does
 		f, err := newFull(ctx, os.Getenv(dirVariable))
 		if err != nil {
 			return err

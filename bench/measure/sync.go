@@ -48,15 +48,18 @@ func (p *pages) close() error {
 	return errors.Join(p.f.Close(), os.Remove(p.f.Name())) //nolint:gosec // our own name
 }
 
-// syncTime is the median time of some writes, one right after the other.
-func syncTime(dir string, n int) (_ time.Duration, err error) {
+// syncTime is the median time of some writes, one right after the other or, if
+// they take less than that, one every so often.
+func syncTime(dir string, n int, every time.Duration) (_ time.Duration, err error) {
 	p, err := newPages(dir, n)
 	if err != nil {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, p.close()) }()
 	times := make([]time.Duration, n)
+	begin := time.Now()
 	for i := range times {
+		sleepUntil(begin.Add(time.Duration(i) * every))
 		start := time.Now()
 		if err := p.write(); err != nil {
 			return 0, err

@@ -2,8 +2,8 @@ package main
 
 import (
 	"context"
-	"os"
-	"runtime"
+
+	"kazoohook/server"
 )
 
 // serveCmd is the main job.
@@ -19,11 +19,7 @@ func (c *serveCmd) Run(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	if os.Getenv("GOMAXPROCS") == "" {
-		// One more than there are processors: one thread is mostly in a sync, and
-		// the runtime takes a while to notice (docs/performance.md).
-		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
-	}
+	server.TuneRuntime()
 	s, err := newService(ctx, cfg, l)
 	switch {
 	case err != nil && ctx.Err() != nil:

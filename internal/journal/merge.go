@@ -13,9 +13,9 @@ import (
 // page per entry of a large index, so a large one is much cheaper; the price is
 // memory and the time to read the rest again after a crash.
 const (
-	mergeAt   = 1 << 12 // events, start merging
+	mergeAt   = 1 << 11 // events, start merging
 	mergeHard = 2       // times as many: finish before taking more
-	mergeStep = 512     // entries in one transaction: what an append may have to wait for
+	mergeStep = 128     // entries in one transaction: what an append may have to wait for
 	mergeRate = 4       // entries for every event that comes meanwhile: at most 3 are needed
 )
 
