@@ -18,6 +18,8 @@ type lapse struct {
 	notBefore time.Time // no further re-enable before this
 	told      bool      // the pause was logged
 	total     int       // repairs since the start
+
+	moves []time.Time // the last times that its URI was put right: see moved
 }
 
 const (
@@ -46,6 +48,7 @@ func (r *Reconciler) apply(ctx context.Context, c Change) (created bool, err err
 		if _, err = r.api.ReplaceHook(ctx, r.account.ID, c.Hook); err == nil {
 			delete(r.details, c.Hook.ID)
 			r.logChange(c, c.Hook.ID, why).Msg("hook repaired")
+			r.moved(c)
 			if !c.Before.Enabled {
 				r.repaired(name, c.Before.DisableReason)
 			}

@@ -62,6 +62,8 @@ type Reconciler struct {
 	next     int                      // which detail is read again next
 	lapses   map[string]*lapse        // by name
 
+	rivalTold time.Time // last warning of another receiver
+
 	mu     sync.Mutex // guards status
 	status Status
 }
