@@ -1,11 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
 	"errors"
-	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -15,6 +12,7 @@ import (
 	"unicode"
 
 	"kazoohook/config"
+	"kazoohook/internal/crossbar"
 )
 
 // redactor takes secrets out of what is printed. Kazoo's answers repeat our
@@ -29,29 +27,13 @@ var (
 )
 
 func newRedactor(cfg *config.Config, more ...string) redactor {
-	values := append(cfg.Secrets(), more...)
 	var r redactor
-	for _, v := range values {
-		// Masking what is shorter would make text unreadable, and it is no secret.
-		if len(v) >= 4 {
-			r.secrets = append(r.secrets, v, url.PathEscape(v), url.QueryEscape(v), jsonEscape(v, true), jsonEscape(v, false))
-		}
+	for _, v := range append(cfg.Secrets(), more...) {
+		r.secrets = crossbar.AppendSecret(r.secrets, v)
 	}
 	// The longest first: one secret may hold another.
 	slices.SortFunc(r.secrets, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
 	return r
-}
-
-// jsonEscape gives a text as it stands in JSON, between the quotes.
-func jsonEscape(v string, html bool) string {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(html)
-	if enc.Encode(v) != nil {
-		return v
-	}
-	quoted := bytes.TrimSpace(b.Bytes())
-	return string(quoted[1 : len(quoted)-1])
 }
 
 // line returns a text on one line, without secrets and control characters.

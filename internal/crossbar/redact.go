@@ -49,7 +49,7 @@ func (s *secrets) keep(values ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, v := range values {
-		s.fixed = appendSecret(s.fixed, v)
+		s.fixed = AppendSecret(s.fixed, v)
 	}
 	// The longest first: one secret may hold another.
 	slices.SortStableFunc(s.fixed, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
@@ -60,16 +60,17 @@ func (s *secrets) add(values ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, v := range values {
-		s.tokens = appendSecret(s.tokens, v)
+		s.tokens = AppendSecret(s.tokens, v)
 	}
 	if extra := len(s.tokens) - maxTokens; extra > 0 {
 		s.tokens = slices.Delete(s.tokens, 0, extra)
 	}
 }
 
-// appendSecret adds a value and its escaped forms. What is shorter than four
-// characters is no secret, and masking it would make text unreadable.
-func appendSecret(list []string, v string) []string {
+// AppendSecret adds a value and its escaped forms to the texts that are to be
+// masked. What is shorter than four characters is no secret, and masking it would
+// make text unreadable.
+func AppendSecret(list []string, v string) []string {
 	if len(v) < 4 {
 		return list
 	}

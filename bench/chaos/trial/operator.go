@@ -11,7 +11,7 @@ import (
 // operate is the person on call: whenever the receiver says that more users are
 // gone than may vanish at once, and asks for a person's word, it is given.
 func (r *run) operate(ctx context.Context) {
-	for sleep(ctx, 500*time.Millisecond) {
+	for Sleep(ctx, 500*time.Millisecond) {
 		if !r.receiver.Lines.takeHeld() {
 			continue
 		}

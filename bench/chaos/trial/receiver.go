@@ -56,11 +56,11 @@ func (r *Receiver) Supervise(ctx context.Context) {
 			case <-ctx.Done():
 			}
 		case wait > 0:
-			sleep(ctx, min(wait, 50*time.Millisecond))
+			Sleep(ctx, min(wait, 50*time.Millisecond))
 		default:
 			if err := r.Start(); err != nil {
 				r.fail("start: %v", err)
-				sleep(ctx, r.Pause)
+				Sleep(ctx, r.Pause)
 			}
 		}
 	}
@@ -191,7 +191,8 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-func sleep(ctx context.Context, d time.Duration) bool {
+// Sleep waits and reports whether ctx is still there.
+func Sleep(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

@@ -95,7 +95,7 @@ func (r *run) happen(ctx context.Context) error {
 	r.logf("the receiver is ready after %s", time.Since(r.start).Round(time.Millisecond))
 	r.start = time.Now()
 	for _, s := range steps {
-		if !sleep(ctx, time.Until(r.start.Add(s.At))) {
+		if !Sleep(ctx, time.Until(r.start.Add(s.At))) {
 			break
 		}
 		r.logf("%s", s)
@@ -103,7 +103,7 @@ func (r *run) happen(ctx context.Context) error {
 			return fmt.Errorf("step %s: %w", s, err)
 		}
 	}
-	sleep(ctx, time.Until(r.start.Add(r.opts.For)))
+	Sleep(ctx, time.Until(r.start.Add(r.opts.For)))
 	r.faults.Wait()
 	r.world.ClearFaults()
 	if ctx.Err() != nil {
@@ -143,7 +143,7 @@ func (r *run) note(err error) {
 }
 
 func (r *run) await(ctx context.Context, most time.Duration, ok func() bool) bool {
-	for end := time.Now().Add(most); time.Now().Before(end) && ctx.Err() == nil; sleep(ctx, 50*time.Millisecond) {
+	for end := time.Now().Add(most); time.Now().Before(end) && ctx.Err() == nil; Sleep(ctx, 50*time.Millisecond) {
 		if ok() {
 			return true
 		}

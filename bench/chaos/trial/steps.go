@@ -12,7 +12,7 @@ import (
 func (r *run) do(ctx context.Context, s Step) error {
 	after := func(mend func()) {
 		r.faults.Go(func() {
-			sleep(ctx, s.For)
+			Sleep(ctx, s.For)
 			mend()
 		})
 	}

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"kazoohook/bench/chaos/trial"
 )
 
 // readers are those who look at the admin listener: people with the page open,
@@ -41,7 +43,7 @@ func (r *readers) query(ctx context.Context, pause time.Duration) {
 		"/api/events?limit=200&account=" + r.kazoo, "/api/events?limit=20&text=jos", "/api/hooks", "/readyz", "/healthz", "/",
 		"/api/events?limit=100&order=oldest", "/metrics",
 	}
-	for i := 0; sleep(ctx, pause); i = (i + 1) % len(questions) {
+	for i := 0; trial.Sleep(ctx, pause); i = (i + 1) % len(questions) {
 		ask, cancel := context.WithTimeout(ctx, 20*time.Second)
 		if resp, err := r.get(ask, questions[i], ""); err == nil {
 			_, err = io.Copy(io.Discard, resp.Body)
@@ -61,7 +63,7 @@ func (r *readers) query(ctx context.Context, pause time.Duration) {
 // follow keeps a live stream open, leaves it after a while and comes back to
 // where it was. Each event must follow the one before, whatever happened.
 func (r *readers) follow(ctx context.Context, longest time.Duration) {
-	for last := int64(0); sleep(ctx, 100*time.Millisecond); {
+	for last := int64(0); trial.Sleep(ctx, 100*time.Millisecond); {
 		look, cancel := context.WithTimeout(ctx, rand.N(longest)) //nolint:gosec // any will do
 		last = r.stream(look, last)
 		cancel()
@@ -124,14 +126,14 @@ func (r *readers) gap(last int64, data string) {
 // stall opens a stream and doesn't read it: it must be cut off.
 func (r *readers) stall(ctx context.Context, hold time.Duration) {
 	host := strings.TrimPrefix(r.admin, "http://")
-	for sleep(ctx, hold/10) {
+	for trial.Sleep(ctx, hold/10) {
 		var d net.Dialer
 		conn, err := d.DialContext(ctx, "tcp", host)
 		if err != nil {
 			continue
 		}
 		if _, err = fmt.Fprintf(conn, "GET /api/events/stream HTTP/1.1\r\nHost: %s\r\n\r\n", host); err == nil {
-			sleep(ctx, hold)
+			trial.Sleep(ctx, hold)
 		}
 		_ = conn.Close() // nothing was to be sent
 	}

@@ -138,7 +138,7 @@ func (r *run) happen(ctx context.Context, events *traffic) error {
 	idle, cancel := context.WithTimeout(ctx, o.Heal)
 	defer cancel()
 	_ = r.kazoo.Idle(idle) // what is in flight then is judged as not delivered
-	for r.ledger.outstanding() > 0 && sleep(idle, 50*time.Millisecond) {
+	for r.ledger.outstanding() > 0 && trial.Sleep(idle, 50*time.Millisecond) {
 	}
 	r.logf("%d events are outstanding", r.ledger.outstanding())
 	return ctx.Err()
@@ -148,7 +148,7 @@ func (r *run) happen(ctx context.Context, events *traffic) error {
 func (r *run) restart(ctx context.Context) {
 	for n := 1; r.opts.Restart > 0; n++ {
 		next := time.Duration(n) * r.opts.Restart
-		if next > r.opts.half() || !sleep(ctx, time.Until(r.start.Add(next))) {
+		if next > r.opts.half() || !trial.Sleep(ctx, time.Until(r.start.Add(next))) {
 			return
 		}
 		sig, kill := syscall.SIGTERM, n%3 == 2
@@ -165,7 +165,7 @@ func (r *run) restart(ctx context.Context) {
 func (r *run) awaitReady(ctx context.Context) error {
 	wait, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	for sleep(wait, 50*time.Millisecond) && len(r.receiver.Failures()) == 0 {
+	for trial.Sleep(wait, 50*time.Millisecond) && len(r.receiver.Failures()) == 0 {
 		resp, err := r.readers.get(wait, "/readyz", "")
 		if err != nil {
 			continue

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"kazoohook/bench/chaos/trial"
 )
 
 // sample is one look at the receiver.
@@ -39,7 +41,7 @@ type sampler struct {
 
 func (s *sampler) run(ctx context.Context, every time.Duration) {
 	life, since := 0, time.Time{}
-	for sleep(ctx, every) {
+	for trial.Sleep(ctx, every) {
 		before := s.life()
 		values, err := s.metrics(ctx)
 		if err != nil || s.life() != before {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"kazoohook/bench/chaos/trial"
 )
 
 const secret = "a-secret-of-the-soak"
@@ -43,7 +45,7 @@ func (s *strangers) requests() []string {
 func (s *strangers) visit(ctx context.Context, pause time.Duration) {
 	requests := s.requests()
 	buf := make([]byte, 4096)
-	for i := 0; sleep(ctx, pause); i = (i + 1) % len(requests) {
+	for i := 0; trial.Sleep(ctx, pause); i = (i + 1) % len(requests) {
 		var d net.Dialer
 		conn, err := d.DialContext(ctx, "tcp", s.public)
 		if err != nil {
@@ -64,7 +66,7 @@ func (s *strangers) babble(ctx context.Context, pause time.Duration) {
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport, Timeout: 20 * time.Second}
-	for n := 0; sleep(ctx, pause); n++ {
+	for n := 0; trial.Sleep(ctx, pause); n++ {
 		id := "babble-" + strconv.Itoa(n)
 		req, err := http.NewRequestWithContext(context.WithoutCancel(ctx), http.MethodPost,
 			"http://"+s.public+"/kazoo/"+secret+"/object", strings.NewReader(fmt.Sprintf("id=%s&surprise=%d", id, n)))

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"kazoohook/bench/chaos/trial"
 	"kazoohook/internal/crossbar/crossbartest"
 )
 
@@ -57,7 +58,7 @@ func newTraffic(o Options, k *crossbartest.Kazoo) (*traffic, error) {
 // receiver does, until ctx ends.
 func (t *traffic) run(ctx context.Context, rate float64) error {
 	next := time.Now()
-	for sleep(ctx, time.Until(next)) {
+	for trial.Sleep(ctx, time.Until(next)) {
 		n, err := t.happen()
 		if err != nil {
 			return err
@@ -147,15 +148,4 @@ func (t *traffic) remove(list *[]string) error {
 	*list = (*list)[:last]
 	delete(t.edited, id)
 	return t.kazoo.DeleteObject(id)
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
 }
