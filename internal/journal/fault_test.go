@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -191,4 +192,39 @@ func openDespite(t *testing.T, o Options) *Journal {
 		t.Fatal(err)
 	}
 	return j
+}
+
+// TestIndexThatCannotBeWritten: a step of the merge shares the transaction of the
+// events that come; where it fails they are taken without it.
+func TestIndexThatCannotBeWritten(t *testing.T) {
+	t.Parallel()
+	const n = 110 // fewer than hold up the appends until the merge is through
+	var failed atomic.Int64
+	var broken atomic.Bool
+	broken.Store(true)
+	j := openTest(t, Options{Dir: memoryDir(t), mergeAt: 64, fault: func(sql string) error {
+		if broken.Load() && strings.HasPrefix(sql, "INSERT OR IGNORE INTO idx") {
+			failed.Add(1)
+			return errInjected
+		}
+		return nil
+	}})
+	for i := range int64(n) {
+		if a := mustAppend(t, j, content(i+1)); a.Seq != i+1 || a.Duplicate {
+			t.Fatalf("event %d: %+v", i+1, a)
+		}
+	}
+	if failed.Load() == 0 {
+		t.Fatal("no step of the merge was due")
+	}
+	broken.Store(false)
+	flush(t, j)
+	for i := range int64(n) {
+		if recs, err := j.Query(t.Context(), event.Query{Objects: []string{content(i + 1).ObjectID}}); err != nil || len(recs) != 1 {
+			t.Errorf("event %d is found %d times: %v", i+1, len(recs), err)
+		}
+		if a := mustAppend(t, j, content(i+1)); !a.Duplicate {
+			t.Errorf("a repetition of event %d is taken for a new one", i+1)
+		}
+	}
 }
