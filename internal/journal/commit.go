@@ -43,8 +43,10 @@ func (w *writer) transact(batch []*request) {
 		r.done <- struct{}{}
 	}
 	if err == nil {
-		runtime.Gosched() // those who have an answer to give go first
-		w.j.tail.wake()
+		if len(t.rows) > 0 {
+			runtime.Gosched() // those who have an answer to give go first
+			w.j.tail.wake()
+		}
 		merged()
 	}
 }
