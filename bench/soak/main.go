@@ -40,7 +40,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags.DurationVar(&o.For, "for", time.Hour, "how long")
 	flags.Float64Var(&o.Rate, "rate", 500, "deliveries a second")
 	flags.DurationVar(&o.Restart, "restart", 2*time.Minute, "time between restarts in the first half; negative: none")
-	flags.DurationVar(&o.Warm, "warm", 0, "left out at the beginning of each half; default an eighth of all")
+	flags.DurationVar(&o.Warm, "warm", 0, "left out at the beginning of each half; default twice the retention")
 	flags.DurationVar(&o.Retention, "retention", 6*time.Minute, "JOURNAL_RETENTION")
 	flags.Int64Var(&o.MaxBytes, "max-bytes", 512<<20, "JOURNAL_MAX_BYTES")
 	flags.IntVar(&o.Users, "users", 3000, "users at the start and about that many later")

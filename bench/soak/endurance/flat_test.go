@@ -53,6 +53,28 @@ func TestFlat(t *testing.T) {
 	}
 }
 
+// TestKnownObjectsTakeRoom: the data directory may grow by what is known of new
+// objects, and by no more.
+func TestKnownObjectsTakeRoom(t *testing.T) {
+	t.Parallel()
+	grown := func(each float64) bool {
+		var samples []sample
+		for i := range 900 {
+			objects := float64(1000 * i)
+			samples = append(samples, sample{Objects: objects, Disk: 500*mebi + each*objects})
+		}
+		for _, m := range measures(1) {
+			if m.name == "data directory" {
+				return !m.compare("in one life", samples).Flat
+			}
+		}
+		return false
+	}
+	if grown(400) || !grown(900) {
+		t.Errorf("400 bytes each are growth: %t; 900 are: %t", grown(400), grown(900))
+	}
+}
+
 // TestTooFewLooks: what was not seen is not flat.
 func TestTooFewLooks(t *testing.T) {
 	t.Parallel()

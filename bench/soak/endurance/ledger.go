@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,6 +20,7 @@ type ledger struct {
 	open     map[identity]*balance
 	high     int64            // greatest seq told
 	contents map[int64]uint64 // fingerprints of the last lines, by seq
+	remember int64            // how many of them
 	killed   bool             // this life began after a SIGKILL
 	wrong    []string
 
@@ -36,14 +38,15 @@ type balance struct {
 	last        string
 }
 
-const (
-	remembered = 200_000 // lines whose content is known: more than the journal holds
-	mostWrong  = 20      // violations that are quoted
-)
+// mostWrong is how many violations are quoted.
+const mostWrong = 20
 
-func newLedger() *ledger {
+// newLedger knows the content of more lines than the journal holds: unread events
+// are kept for twice the retention.
+func newLedger(o Options) *ledger {
 	return &ledger{
 		open: map[identity]*balance{}, contents: map[int64]uint64{},
+		remember: 10_000 + int64(3*o.Rate*o.Retention.Seconds()),
 		Outcomes: map[crossbartest.Outcome]int{}, Sources: map[string]int{}, Events: map[string]int{},
 	}
 }
@@ -102,7 +105,7 @@ func (l *ledger) told(raw []byte) {
 	}
 	l.high = e.Seq
 	l.contents[e.Seq] = content
-	delete(l.contents, e.Seq-remembered)
+	delete(l.contents, e.Seq-l.remember)
 	l.Sources[e.Source]++
 	l.Events[e.Event]++
 	id := e.identity()
@@ -125,6 +128,19 @@ func (l *ledger) repeated(e *line, content uint64) {
 	if before, ok := l.contents[e.Seq]; ok && before != content {
 		l.violation("seq %d (%s) was told with another content", e.Seq, e.Event)
 	}
+}
+
+// objects counts the objects of which a creation was told: what is known of them
+// outlives their events.
+func (l *ledger) objects() (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for name, told := range l.Events {
+		if strings.HasSuffix(name, ".created") {
+			n += told
+		}
+	}
+	return n
 }
 
 // begin says that the next lines are of a new life.

@@ -49,7 +49,7 @@ func TestLedger(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l := newLedger()
+			l := newLedger(Options{})
 			l.begin(test.killed)
 			for _, id := range test.fired {
 				l.fired(firing(id))
@@ -85,7 +85,7 @@ func TestLedger(t *testing.T) {
 // TestUnsure proves that what may or may not have arrived is no violation.
 func TestUnsure(t *testing.T) {
 	t.Parallel()
-	l := newLedger()
+	l := newLedger(Options{})
 	for _, id := range []string{"kept", "lost"} {
 		l.sent(identity{hook: "object", id: id, what: "doc_deleted"}, false)
 	}
@@ -110,7 +110,7 @@ func TestIdentity(t *testing.T) {
 		"a number": {"sms", "id=123&type=sms", `{"hook":"sms","data":{"id":123}}`},
 		"unknown":  {"object", "id=babble-1&surprise=1", `{"hook":"object","data":{"id":"babble-1"}}`},
 	} {
-		l := newLedger()
+		l := newLedger(Options{})
 		l.fired(crossbartest.Firing{Hook: test.hook, Body: []byte(test.body)})
 		l.told([]byte(strings.Replace(test.line, "{", `{"event":"x","event_id":"e","seq":1,`, 1)))
 		if n := l.outstanding(); n != 0 {

@@ -36,7 +36,8 @@ type run struct {
 // Run makes a soak. An error means that it could not be made; what it found is
 // in the report.
 func Run(ctx context.Context, o Options) (rep *Report, err error) {
-	r := &run{opts: o.withDefaults(), ledger: newLedger()}
+	o = o.withDefaults()
+	r := &run{opts: o, ledger: newLedger(o)}
 	dir, err := os.MkdirTemp(r.opts.Dir, "kazoohook-soak-")
 	if err != nil {
 		return nil, err
@@ -93,7 +94,7 @@ func (r *run) prepare(ctx context.Context, api, dir string) error {
 	r.receiver.Line = r.line
 	r.readers = newReaders("http://"+addrs[1], r.kazoo.AccountID())
 	r.strangers = &strangers{public: addrs[0], ledger: r.ledger}
-	r.sampler = &sampler{readers: r.readers, data: data, life: r.receiver.Starts}
+	r.sampler = &sampler{readers: r.readers, data: data, life: r.receiver.Starts, objects: r.ledger.objects}
 	return nil
 }
 

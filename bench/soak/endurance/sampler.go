@@ -25,6 +25,7 @@ type sample struct {
 	Descriptors float64
 	Goroutines  float64
 	Disk        float64 // bytes of the data directory, as the file system says
+	Objects     float64 // that are remembered beyond their events
 	Pruned      float64 // events removed in this life
 }
 
@@ -33,6 +34,7 @@ type sampler struct {
 	readers *readers
 	data    string // directory
 	life    func() int
+	objects func() int
 	start   time.Time
 
 	mu      sync.Mutex
@@ -53,7 +55,7 @@ func (s *sampler) run(ctx context.Context, every time.Duration) {
 		x := sample{
 			At: time.Since(s.start), Life: life, Age: time.Since(since),
 			Resident: values["process_resident_memory_bytes"], Descriptors: values["process_open_fds"], Goroutines: values["go_goroutines"],
-			Pruned: values["kazoohook_journal_pruned_events_total"], Disk: float64(directorySize(s.data)),
+			Pruned: values["kazoohook_journal_pruned_events_total"], Disk: float64(directorySize(s.data)), Objects: float64(s.objects()),
 		}
 		s.mu.Lock()
 		s.samples = append(s.samples, x)
