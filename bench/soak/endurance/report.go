@@ -82,10 +82,11 @@ func (r *Report) Passed() bool {
 }
 
 // Grown are the comparisons that say so. Unlike with Passed it is no fault that
-// there were too few looks to say anything.
+// there were too few looks to say anything: then each is chance.
 func (r *Report) Grown() (names []string) {
+	const few = 20
 	for _, c := range r.Comparisons {
-		if !c.Flat && c.Samples >= 3 {
+		if !c.Flat && c.Samples >= few {
 			names = append(names, c.Measure+" "+c.Span)
 		}
 	}
