@@ -4,13 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
@@ -300,28 +297,6 @@ func TestFramings(t *testing.T) {
 	}
 }
 
-// TestBodyCutShort: a client that stops in the middle has delivered nothing,
-// and is told to send it again if it still listens.
-func TestBodyCutShort(t *testing.T) {
-	t.Parallel()
-	h := newHarness(t)
-	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", h.public.Listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(testDeadline))
-	_, _ = io.WriteString(conn, "POST /kazoo/"+testSecret+"/object HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nid=5")
-	_ = conn.(*net.TCPConn).CloseWrite()
-	b, _ := io.ReadAll(conn)
-	if !strings.HasPrefix(string(b), "HTTP/1.1 503 ") || !strings.Contains(string(b), "Retry-After: 2\r\n") {
-		t.Errorf("answer %q", b)
-	}
-	if len(h.journal.all()) != 0 {
-		t.Error("half a body was kept")
-	}
-}
-
 func TestCompressedBodyIsKeptAsItIs(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
@@ -335,126 +310,11 @@ func TestCompressedBodyIsKeptAsItIs(t *testing.T) {
 	}
 }
 
-// TestKazooGoneBeforeTheAnswer: the event is kept although nobody waits, and
-// the journal learns that the 200 did not go out.
-func TestKazooGoneBeforeTheAnswer(t *testing.T) {
-	t.Parallel()
-	h := newHarness(t)
-	inAppend, goOn := make(chan struct{}), make(chan struct{})
-	h.journal.before = func(event.Record) { close(inAppend); <-goOn }
-	// Tells when the server has noticed the hang-up: it does so by itself.
-	noticed := make(chan struct{})
-	receive := h.public.Config.Handler
-	h.public.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		stop := context.AfterFunc(r.Context(), func() { close(noticed) })
-		defer stop()
-		receive.ServeHTTP(w, r)
-	})
-	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", h.public.Listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, _ = fmt.Fprintf(conn, "POST /kazoo/%s/object HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s",
-		testSecret, len(userDeleted), userDeleted)
-	<-inAppend
-	_ = conn.Close()
-	<-noticed
-	close(goOn)
-	eventually(t, "acknowledged", func() bool { return len(h.journal.acknowledged()) == 1 })
-	if a := h.journal.acknowledged()[0]; a.written || a.done.Seq != 1 {
-		t.Errorf("%+v", a)
-	}
-	if len(h.journal.all()) != 1 {
-		t.Error("the event is lost")
-	}
-}
-
-func TestAppendIsBounded(t *testing.T) {
-	t.Parallel()
-	h := newHarness(t, func(d *Deps) {
-		d.AppendTimeout = 20 * time.Millisecond
-		d.Journal = stuckJournal{d.Journal}
-	})
-	got := h.deliver(userDeleted)
-	if got.status != 503 || got.header.Get("Retry-After") != "2" || h.journal.refusals() != 1 {
-		t.Errorf("answer %d, %d refusals", got.status, h.journal.refusals())
-	}
-}
-
-// stuckJournal takes nothing, for as long as one lets it.
-type stuckJournal struct{ Journal }
-
 func (stuckJournal) Append(ctx context.Context, _ event.Record) (event.Appended, error) {
 	<-ctx.Done()
 	return event.Appended{}, ctx.Err()
 }
 
-func TestRefusalsAreLoggedNowAndThen(t *testing.T) {
-	t.Parallel()
-	h := newHarness(t)
-	h.journal.setFail(errors.New("no space left on device"))
-	for range 20 {
-		h.deliver(userDeleted)
-	}
-	if n := strings.Count(h.log.String(), "could not take an event"); n < 1 || n > 5 {
-		t.Errorf("%d lines for 20 refusals", n)
-	}
-	if !strings.Contains(h.log.String(), "no space left on device") {
-		t.Error("the reason is not in the log")
-	}
-}
-
-func TestPanicWhileAppending(t *testing.T) {
-	t.Parallel()
-	h := newHarness(t)
-	h.journal.before = func(r event.Record) { panic("defect with " + string(r.Body) + testSecret) }
-	got := h.deliver(userDeleted + "&password=hush")
-	if got.status != 503 || got.header.Get("Retry-After") != "2" {
-		t.Errorf("answer %d %v", got.status, got.header)
-	}
-	h.journal.before = nil
-	if got := h.deliver(userDeleted); got.status != 200 {
-		t.Errorf("afterwards: %d", got.status)
-	}
-	log := h.log.String()
-	if !strings.Contains(log, "memJournal") || strings.Contains(log, testSecret) || strings.Contains(log, "hush") {
-		t.Errorf("log:\n%s", log)
-	}
-	if n := testutil.ToFloat64(h.metrics.deliveries.WithLabelValues("object", "panic")); n != 1 {
-		t.Errorf("counted %v", n)
-	}
-}
-
-// TestPanicAfterTheAnswer must not spoil an answer that is out.
-func TestPanicAfterTheAnswer(t *testing.T) {
-	t.Parallel()
-	h := newHarness(t, func(d *Deps) { d.Journal = brittleJournal{d.Journal} })
-	if got := h.deliver(userDeleted); got.status != 200 || got.body != "OK\n" {
-		t.Errorf("answer %+v", got)
-	}
-	eventually(t, "counted", func() bool { return testutil.ToFloat64(h.metrics.panics.WithLabelValues("public")) == 1 })
-}
-
-type brittleJournal struct{ Journal }
-
 func (brittleJournal) Acknowledged(event.Record, event.Appended, bool) {
 	panic(fmt.Errorf("defect"))
-}
-
-// TestPanicWhileRouting: a delivery that we can't even look at is kept; as a
-// 503 Kazoo would send it again for ever.
-func TestPanicWhileRouting(t *testing.T) {
-	t.Parallel()
-	j := newMemJournal()
-	log := &logBuffer{}
-	r := newReceiver(Deps{Journal: j, Secret: testSecret, Metrics: NewMetrics(nil)}.withDefaults())
-	r.log = r.log.Output(log)
-	r.route = func(event.Delivery) event.Record { panic("hush") }
-	rec := r.routed(event.Delivery{Hook: "object", Body: []byte("a=b")}, "")
-	if strings.Contains(log.String()+rec.Problem, "hush") || !strings.Contains(log.String(), "stack") {
-		t.Errorf("log: %s", log)
-	}
-	if rec.Event != event.Unknown || string(rec.Body) != "a=b" || rec.Problem == "" || rec.Dedupe.Key == (event.Key{}) {
-		t.Errorf("%+v", rec)
-	}
 }

@@ -26,15 +26,14 @@ func (r *Reconciler) moved(c Change) {
 	}
 	now, l := r.opts.Now(), r.lapse(c.Hook.Name)
 	l.moves = append(l.moves, now)
-	if len(l.moves) < rivalAfter {
+	l.moves = l.moves[max(0, len(l.moves)-rivalAfter):]
+	if len(l.moves) < rivalAfter || now.Sub(l.moves[0]) > rivalSpan {
 		return
 	}
-	first := l.moves[len(l.moves)-rivalAfter]
-	l.moves = l.moves[len(l.moves)-rivalAfter+1:]
-	if now.Sub(first) > rivalSpan || (!r.rivalTold.IsZero() && now.Sub(r.rivalTold) < rivalSpan) {
+	if !r.rivalTold.IsZero() && now.Sub(r.rivalTold) < rivalSpan {
 		return
 	}
 	r.rivalTold = now
-	r.opts.Log.Warn().Str("name", c.Hook.Name).Str("hook_id", c.Hook.ID).Str("uri", from).Time("since", first.UTC()).
+	r.opts.Log.Warn().Str("name", c.Hook.Name).Str("hook_id", c.Hook.ID).Str("uri", from).Time("since", l.moves[0].UTC()).
 		Msg("somebody else keeps changing our hooks' URI: if it is another receiver, give each its own HOOK_NAME, or both the same PUBLIC_URL and HOOK_SECRET")
 }

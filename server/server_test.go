@@ -2,7 +2,6 @@ package server_test
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,34 +9,12 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/rs/zerolog"
-	"go.uber.org/goleak"
-
 	"kazoohook/server"
 )
-
-const deadline = 10 * time.Second
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// running is a server under test.
-type running struct {
-	t    *testing.T
-	srv  *server.Server
-	stop context.CancelFunc
-	done chan error
-	log  *logBuffer
-}
-
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
 
 func (l *logBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
@@ -49,81 +26,6 @@ func (l *logBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
-}
-
-func start(t *testing.T, o server.Options) *running {
-	t.Helper()
-	r := &running{t: t, done: make(chan error, 1), log: &logBuffer{}}
-	o.PublicAddr, o.Log = "127.0.0.1:0", zerolog.New(r.log)
-	if o.Admin != nil {
-		o.AdminAddr = "127.0.0.1:0"
-	}
-	if o.DrainWindow == 0 {
-		o.DrainWindow = time.Millisecond
-	}
-	srv, err := server.New(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.srv = srv
-	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-	r.stop = stop
-	go func() { r.done <- srv.Serve(ctx); close(r.done) }()
-	t.Cleanup(func() {
-		stop()
-		for range r.done {
-			continue // until it is closed
-		}
-		http.DefaultClient.CloseIdleConnections()
-	})
-	return r
-}
-
-func (r *running) dial() net.Conn {
-	r.t.Helper()
-	return dial(r.t, r.srv.Addr())
-}
-
-func dial(t *testing.T, addr net.Addr) net.Conn {
-	t.Helper()
-	c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", addr.String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = c.SetDeadline(time.Now().Add(deadline))
-	t.Cleanup(func() { _ = c.Close() })
-	return c
-}
-
-func dialMaybe(t *testing.T, addr string) (net.Conn, error) {
-	c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", addr)
-	if err == nil {
-		_ = c.SetDeadline(time.Now().Add(deadline))
-	}
-	return c, err
-}
-
-// ask sends one request and returns the status line and whether the server
-// closed the connection.
-func ask(t *testing.T, c net.Conn, request string) (status string, closes bool) {
-	t.Helper()
-	if _, err := io.WriteString(c, request); err != nil {
-		return "", true
-	}
-	res, err := http.ReadResponse(bufio.NewReader(c), nil)
-	if err != nil {
-		return "", true
-	}
-	_, _ = io.Copy(io.Discard, res.Body)
-	_ = res.Body.Close()
-	return res.Status, res.Close
-}
-
-const get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-
-func ok(w http.ResponseWriter, r *http.Request) {
-	_, _ = io.Copy(io.Discard, r.Body)
-	_, _ = io.WriteString(w, "ok")
 }
 
 func TestBindsBeforeServing(t *testing.T) {
@@ -252,32 +154,6 @@ func TestSilentConnectionsDontDelayTheStop(t *testing.T) {
 	}
 }
 
-// drip sends a head and then a bit every few milliseconds until the server has
-// had enough, and returns the first line of its answer.
-func drip(c net.Conn, head, each string) string {
-	_, _ = io.WriteString(c, head)
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		tick := time.NewTicker(5 * time.Millisecond)
-		defer tick.Stop()
-		for {
-			select {
-			case <-tick.C:
-				if _, err := io.WriteString(c, each); err != nil {
-					return
-				}
-			case <-stop:
-				return
-			}
-		}
-	})
-	line, _ := bufio.NewReader(c).ReadString('\n')
-	close(stop)
-	wg.Wait()
-	return strings.TrimSpace(line)
-}
-
 // TestSlowSenders: whoever sends a byte now and then is cut off by the clock.
 func TestSlowSenders(t *testing.T) {
 	t.Parallel()
@@ -350,84 +226,6 @@ func TestHeadersAreLimited(t *testing.T) {
 	if status, _ := ask(t, r.dial(), "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n"); status != "200 OK" {
 		t.Errorf("OPTIONS * did not reach the handler: %q", status)
 	}
-}
-
-// TestIdleConnectionsDontKeepOthersOut: thousands of silent or half-spoken
-// connections, and still a newcomer is heard.
-func TestIdleConnectionsDontKeepOthersOut(t *testing.T) {
-	t.Parallel()
-	const most = 20
-	r := start(t, server.Options{Public: http.HandlerFunc(ok), MaxConns: most})
-	for i := range 10 * most {
-		c := r.dial()
-		switch i % 3 {
-		case 1:
-			_, _ = io.WriteString(c, "POST / HT")
-		case 2:
-			_, _ = io.WriteString(c, "POST / HTTP/1.1\r\nHost: x\r\nX-A: b\r\n")
-		}
-	}
-	if status, _ := ask(t, r.dial(), get); status != "200 OK" {
-		t.Errorf("%q", status)
-	}
-}
-
-// TestBusyConnectionsAreNeverDisplaced: at the limit a newcomer waits for one
-// of those whose request is being handled.
-func TestBusyConnectionsAreNeverDisplaced(t *testing.T) {
-	t.Parallel()
-	const most = 3
-	release := make(chan struct{})
-	entered := make(chan struct{}, most)
-	r := start(t, server.Options{MaxConns: most, Public: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/busy" {
-			entered <- struct{}{}
-			<-release
-		}
-	})})
-	answers := make(chan string, most+1)
-	for range most {
-		c := r.dial()
-		go func() {
-			s, _ := ask(t, c, "GET /busy HTTP/1.1\r\nHost: x\r\n\r\n")
-			answers <- s
-		}()
-	}
-	for range most {
-		<-entered
-	}
-	late := r.dial()
-	_, _ = io.WriteString(late, get)
-	_ = late.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
-	if _, err := late.Read(make([]byte, 1)); err == nil {
-		t.Error("a fourth was served")
-	}
-	close(release)
-	for range most {
-		if s := <-answers; s != "200 OK" {
-			t.Errorf("busy one: %q", s)
-		}
-	}
-	_ = late.SetReadDeadline(time.Now().Add(deadline))
-	line, _ := bufio.NewReader(late).ReadString('\n')
-	if !strings.HasPrefix(line, "HTTP/1.1 200") {
-		t.Errorf("late one: %q", line)
-	}
-}
-
-func TestStopWhileAllAreBusy(t *testing.T) {
-	t.Parallel()
-	release, entered := make(chan struct{}), make(chan struct{})
-	r := start(t, server.Options{MaxConns: 1, ShutdownTimeout: 100 * time.Millisecond,
-		Public: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { close(entered); <-release })})
-	_, _ = io.WriteString(r.dial(), get)
-	<-entered
-	r.dial() // accepted, and waiting for a place
-	r.stop()
-	if err := <-r.done; err == nil {
-		t.Error("no word of the request that was cut off")
-	}
-	close(release)
 }
 
 func TestServerErrorsAreLoggedSparingly(t *testing.T) {

@@ -62,7 +62,9 @@ func parseBody(r Record, p *problems) (map[string]any, bool) {
 func (e *Event) read(body map[string]any, p *problems, withPayload bool) {
 	data, envelope := openEnvelope(body)
 	if envelope != nil {
-		e.Envelope = &Envelope{}
+		if withPayload {
+			e.Envelope = &Envelope{}
+		}
 		types.fill(e.Envelope, envelope, p, withPayload)
 		e.lift(envelope)
 	}
@@ -72,9 +74,6 @@ func (e *Event) read(body map[string]any, p *problems, withPayload bool) {
 			e.Payload = payload
 		}
 		types.fill(payload, data, p, withPayload)
-	}
-	if !withPayload {
-		e.Envelope = nil
 	}
 	e.lift(data)
 	maskObject(data)

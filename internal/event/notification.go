@@ -18,7 +18,7 @@ type Notification struct {
 	CustomType    string `schema:"type"`        // the hook's custom_data.type, which version 4.3 merges in
 }
 
-// notification is payload for one kind of notification.
+// notification is Event.payload for one kind of notification.
 func notification(kind string) any {
 	switch kind {
 	case "new_user":

@@ -70,8 +70,8 @@ func TestKnownObjectsTakeRoom(t *testing.T) {
 		}
 		return false
 	}
-	if grown(400) || !grown(900) {
-		t.Errorf("400 bytes each are growth: %t; 900 are: %t", grown(400), grown(900))
+	if grown(350) || !grown(600) {
+		t.Errorf("350 bytes each are growth: %t; 600 are: %t", grown(350), grown(600))
 	}
 }
 

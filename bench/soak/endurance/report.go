@@ -82,11 +82,11 @@ func (r *Report) Passed() bool {
 }
 
 // Grown are the comparisons that say so. Unlike with Passed it is no fault that
-// there were too few looks to say anything: then each is chance.
+// there were too few looks to say anything: a third must have a median.
 func (r *Report) Grown() (names []string) {
-	const few = 20
+	const enough = 9
 	for _, c := range r.Comparisons {
-		if !c.Flat && c.Samples >= few {
+		if !c.Flat && c.Samples >= enough {
 			names = append(names, c.Measure+" "+c.Span)
 		}
 	}
