@@ -3,14 +3,14 @@ ARG GO_IMAGE=golang:1.26
 
 FROM ${GO_IMAGE} AS build
 WORKDIR /src
-# Modules first: they change seldom and their layer is reused.
+# Modules first: they seldom change, so their layer is reused.
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 # What `kazoohook version` says, e.g. v1.2.3. Version control isn't part of the
-# build context, so it has to be told.
+# build context, so it has to be given.
 ARG VERSION=container
-# Static (no C), and the same bytes for the same source: no paths, no build id.
+# Static (no C). The same source gives the same bytes: no paths, no build id.
 RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false \
       -ldflags "-s -w -buildid= -X main.stamped=${VERSION}" \
       -o /rootfs/kazoohook ./cmd/kazoohook \
@@ -27,7 +27,7 @@ USER 65532:65532
 ENV DATA_DIR=/data
 VOLUME /data
 EXPOSE 8080
-# Alive, not ready: a container isn't to be restarted because Kazoo is away.
+# Asks for /healthz, not /readyz: the container must not restart because Kazoo is down.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s --retries=3 CMD ["/kazoohook", "healthcheck"]
 ENTRYPOINT ["/kazoohook"]
 CMD ["serve"]

@@ -15,15 +15,19 @@ var (
 	fenced  = regexp.MustCompile("(?s)```.*?```")
 )
 
-// TestDocumentationLinks fails for a link to a file or heading that isn't there,
-// and for a source file that documentation names and nobody has.
+// TestDocumentationLinks fails for a link to a missing file or heading, and for a
+// missing source file that the documentation names.
 func TestDocumentationLinks(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("docs/*.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, file := range append(files, "README.md", "SECURITY.md", "CHANGELOG.md") {
+	recipes, err := filepath.Glob("docs/recipes/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range append(append(files, recipes...), "README.md", "SECURITY.md", "CHANGELOG.md") {
 		text := readDoc(t, file)
 		for _, m := range link.FindAllStringSubmatch(text, -1) {
 			path, anchor, _ := strings.Cut(m[1], "#")
@@ -57,7 +61,7 @@ func readDoc(t *testing.T, path string) string {
 	return fenced.ReplaceAllString(string(b), "")
 }
 
-// anchors are those that GitHub gives to headings.
+// anchors returns the anchors that GitHub gives to headings.
 func anchors(text string) map[string]bool {
 	out := map[string]bool{}
 	for _, m := range heading.FindAllStringSubmatch(text, -1) {

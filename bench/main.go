@@ -1,8 +1,8 @@
-// Command bench measures the receiver against what it can't be faster than: a
-// bare handler, one sync of the disk, a hand-written pass over a body, a small
-// journal. See package measure and docs/performance.md.
+// Command bench compares the receiver with lower bounds of its cost: a bare handler,
+// one sync of the disk, a hand-written pass over a body, a small journal. See
+// package measure and docs/performance.md.
 //
-//	go run ./bench [-quick] [-only PARTS] [-conns N,...] [-events N] [-cache DIR] [-json FILE]
+//	go run ./bench [-quick] [-only PARTS] [-conns N,...] [-events N] [-cache DIR] [-against BENCH] [-json FILE]
 package main
 
 import (
@@ -41,13 +41,13 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		err = report(ctx, o, out, stdout)
 	}
 	if err != nil {
-		_, _ = fmt.Fprintf(stderr, "bench: %v\n", err) // nobody to tell otherwise
+		_, _ = fmt.Fprintf(stderr, "bench: %v\n", err) // nothing else can be done
 		return 1
 	}
 	return 0
 }
 
-// options reads the command line; what isn't given is as Full or Quick has it.
+// options reads the command line; other options are those of Full or Quick.
 func options(args []string, stderr io.Writer) (o measure.Options, jsonFile string, ok bool) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
@@ -59,18 +59,19 @@ func options(args []string, stderr io.Writer) (o measure.Options, jsonFile strin
 		for _, n := range strings.Split(s, ",") {
 			c, err := strconv.Atoi(n)
 			if err != nil || c < 1 {
-				return fmt.Errorf("%q is no number of connections", n)
+				return fmt.Errorf("%q is not a number of connections", n)
 			}
 			conns = append(conns, c)
 		}
 		return nil
 	})
 	events := flags.Int64("events", 0, "size of the largest journal, for instance 10000000; those of 1000 and, where it is larger, 1000000 are measured too")
-	flags.StringVar(&o.Only, "only", "", "measure only these parts: a(ck path) d(ecoding) s(tart) m(emory) q(ueries) l(og lines, and fixed rates)")
+	flags.StringVar(&o.Only, "only", "", "measure only these parts: a(ck path) d(ecoding) s(tart) m(emory) q(ueries) l(og lines, and fixed rates) g(rowth: load on large journals) o(nward: deliveries) b(acklog: memory) c(luster: three nodes next to one)")
 	flags.StringVar(&o.Dir, "dir", "", "directory on the disk to measure")
 	flags.StringVar(&o.Cache, "cache", "", "directory that keeps large journals for the next run")
 	flags.StringVar(&o.Program, "program", "", "receiver to run; default: built from ./cmd/kazoohook")
-	flags.StringVar(&o.Profile, "profile", "", "directory for profiles of the servers")
+	flags.StringVar(&o.Against, "against", "", "an older build of bench (go build ./bench there): its receive path is measured in the same rounds")
+	flags.StringVar(&o.Profile, "profile", "", "directory for profiles of the servers, and of delivering")
 	flags.StringVar(&jsonFile, "json", "", "write the figures to this file, too")
 	if flags.Parse(args) != nil || flags.NArg() > 0 {
 		return o, "", false
@@ -80,6 +81,7 @@ func options(args []string, stderr io.Writer) (o measure.Options, jsonFile strin
 		d = measure.Quick()
 	}
 	d.Only, d.Dir, d.Cache, d.Program, d.Profile, d.Progress = o.Only, o.Dir, o.Cache, o.Program, o.Profile, stderr
+	d.Against = o.Against
 	if *rounds > 0 {
 		d.Rounds = *rounds
 	}

@@ -1,8 +1,10 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,29 +17,33 @@ import (
 // maxFile bounds the configuration file.
 const maxFile = 1 << 20
 
-// readFile reads the YAML file at path and reports whether that was possible.
-// What is wrong with it becomes problems.
+// readFile reads the YAML file at path and reports whether it could be read. Errors
+// become problems.
 func (l *loader) readFile(path string) (vals values, readable bool) {
 	content, problem := readBounded(path, maxFile)
 	if problem != "" {
 		l.problems.add("", path, problem)
 		return nil, false
 	}
-	vals, problems := parseFile(content)
+	vals, section, problems := parseFile(content)
+	l.section = section
+	if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() { // a pipe can't be read again
+		l.config.secretFiles = append(l.config.secretFiles, path)
+	}
 	for _, p := range problems {
 		l.problems.add("", filepath.Base(path), p)
 	}
 	return vals, vals != nil
 }
 
-// parseFile turns YAML into texts by variable name, nil if it isn't YAML. It walks the syntax tree
-// instead of decoding into Config, to name the line of an unknown key and to
-// keep scalars as they were written (a retry count of 0x3 is no number for us,
-// a secret of digits is no float).
-func parseFile(content []byte) (values, []string) {
-	file, err := parser.ParseBytes(content, 0)
+// parseFile returns the file's values as texts by variable name (nil if the file
+// isn't YAML), and the section of destinations unparsed. It walks the syntax tree
+// instead of decoding into Config. So it can name the line of an unknown key and
+// keep scalars as they are spelled: a secret of digits must not become a number.
+func parseFile(content []byte) (values, ast.Node, []string) {
+	file, err := parser.ParseBytes(bytes.TrimPrefix(content, []byte(byteOrderMark)), 0)
 	if err != nil {
-		return nil, []string{"is not YAML: " + syntaxError(err)}
+		return nil, nil, []string{"is not YAML: " + syntaxError(err)}
 	}
 	f := fileReader{values: values{}, keys: fileKeys()}
 	for i, doc := range file.Docs {
@@ -47,12 +53,12 @@ func parseFile(content []byte) (values, []string) {
 		}
 		f.document(doc.Body)
 	}
-	return f.values, f.problems
+	return f.values, f.section, f.problems
 }
 
 // fileKeys maps the accepted keys to variable names.
 func fileKeys() map[string]string {
-	keys := map[string]string{}
+	keys := map[string]string{destinationsKey: ""}
 	for _, v := range Variables() {
 		keys[v.Key()] = v.Name
 		if v.Secret {
@@ -66,6 +72,7 @@ type fileReader struct {
 	values   values
 	keys     map[string]string
 	problems []string
+	section  ast.Node // destinations
 }
 
 func (f *fileReader) problem(at ast.Node, format string, args ...any) {
@@ -100,7 +107,11 @@ func (f *fileReader) pair(p *ast.MappingValueNode) {
 	}
 	variable, ok := f.keys[key]
 	if !ok {
-		f.problem(p.Key, "%q is no setting; %s", key, suggestKey(key, f.keys))
+		f.problem(p.Key, "%q is not a setting; %s", key, suggestKey(key, f.keys))
+		return
+	}
+	if key == destinationsKey {
+		f.section = p.Value
 		return
 	}
 	if _, twice := f.values[variable]; twice {
@@ -131,7 +142,8 @@ func suggestKey(key string, keys map[string]string) string {
 	return list
 }
 
-// scalarOrList returns a scalar's text, or those of a list joined by commas.
+// scalarOrList returns the text of a scalar, or the texts of a list joined by
+// commas.
 func scalarOrList(n ast.Node) (string, bool) {
 	seq, ok := n.(*ast.SequenceNode)
 	if !ok {

@@ -43,7 +43,7 @@ func TestFile(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, bad := parseFile([]byte(c.yaml))
+			got, _, bad := parseFile([]byte(c.yaml))
 			if diff := cmp.Diff(c.want, got); diff != "" {
 				t.Error(diff)
 			}
@@ -54,9 +54,9 @@ func TestFile(t *testing.T) {
 	}
 	t.Run("unknown key", func(t *testing.T) {
 		t.Parallel()
-		_, bad := parseFile([]byte("hook_name: mine\nkazoo_api_ulr: x\nqqqqqqqq: x\n"))
-		if len(bad) != 2 || !strings.HasPrefix(bad[0], `line 2: "kazoo_api_ulr" is no setting; did you mean kazoo_api_url? (accepted are admin_addr, admin_token, admin_token_file, `) ||
-			!strings.HasPrefix(bad[1], `line 3: "qqqqqqqq" is no setting; accepted are admin_addr, `) {
+		_, _, bad := parseFile([]byte("hook_name: mine\nkazoo_api_ulr: x\nqqqqqqqq: x\n"))
+		if len(bad) != 2 || !strings.HasPrefix(bad[0], `line 2: "kazoo_api_ulr" is not a setting; did you mean kazoo_api_url? (accepted are accounts_interval, acme_ca, `) ||
+			!strings.HasPrefix(bad[1], `line 3: "qqqqqqqq" is not a setting; accepted are accounts_interval, acme_ca, `) {
 			t.Errorf("%q", bad)
 		}
 		for _, k := range accepted {
@@ -67,14 +67,14 @@ func TestFile(t *testing.T) {
 	})
 	t.Run("syntax error shows no content", func(t *testing.T) {
 		t.Parallel()
-		_, bad := parseFile([]byte("kazoo_password: \"MARKED-SECRET\nhook_name: [\n"))
+		_, _, bad := parseFile([]byte("kazoo_password: \"MARKED-SECRET\nhook_name: [\n"))
 		if len(bad) != 1 || !strings.HasPrefix(bad[0], "is not YAML: ") || strings.Contains(bad[0], "MARKED") {
 			t.Errorf("%q", bad)
 		}
 	})
 }
 
-// TestFileProblems checks how Load reports a file.
+// TestFileProblems checks how Load reports problems of a file.
 func TestFileProblems(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -91,7 +91,7 @@ func TestFileProblems(t *testing.T) {
 		t.Error(diff)
 	}
 	missing := filepath.Join(dir, "missing.yaml")
-	_, err = Load(Options{File: missing, Need: All}) // and no word of what is probably in it
+	_, err = Load(Options{File: missing, Need: All}) // settings that the file may hold are not reported as missing
 	if diff := cmp.Diff([]string{`"` + missing + `" can't be read: no such file or directory`}, messages(t, err)); diff != "" {
 		t.Error(diff)
 	}
@@ -110,7 +110,7 @@ func FuzzConfigFile(f *testing.F) {
 		names[n] = true
 	}
 	f.Fuzz(func(t *testing.T, content []byte) {
-		vals, bad := parseFile(content)
+		vals, _, bad := parseFile(content)
 		for n, v := range vals {
 			if !names[n] || v == "" {
 				t.Errorf("%q: %q", n, v)

@@ -8,11 +8,11 @@ import (
 	"strings"
 )
 
-// Hook is one thing to hear of.
+// Hook is one hook to register.
 type Hook struct {
 	Hook   string // Kazoo's name of the hook: object, channel_create, notifications, ...
-	Type   string // object, notifications, stream: the type or "all"; empty otherwise
-	Action string // object: doc_created, doc_edited, doc_deleted or "all"; empty otherwise
+	Type   string // object, notifications, stream: the type or "all"; of other applications' hooks as given
+	Action string // object: doc_created, doc_edited, doc_deleted or "all"; of other applications' hooks as given
 }
 
 // String returns hook[:type[:action]].
@@ -27,27 +27,27 @@ func (h Hook) String() string {
 	return s
 }
 
-// covers reports whether every event of other is one of h too: both registered
-// would bring each of them twice.
+// covers reports whether h also brings every event of other. If both were
+// registered, those events would come twice.
 func (h Hook) covers(other Hook) bool {
 	return h.Hook == other.Hook &&
 		(h.Type == all || h.Type == other.Type) &&
 		(h.Action == all || h.Action == other.Action)
 }
 
-// overlaps reports whether some event is one of both.
+// overlaps reports whether some event belongs to both.
 func (h Hook) overlaps(other Hook) bool {
 	return h.Hook == other.Hook &&
 		(h.Type == all || other.Type == all || h.Type == other.Type) &&
 		(h.Action == all || other.Action == all || h.Action == other.Action)
 }
 
-// all is Kazoo's own word for every hook, type or action.
+// all is Kazoo's own name for every hook, type or action.
 const all = "all"
 
-// The hooks that Kazoo 4.3 and 5 offer, by what they take. Version 5 has more
-// channel hooks than are listed here; any channel_* is accepted.
-// (kazoo applications/webhooks/src/modules)
+// plainHooks are the hooks of Kazoo 4.3 and 5 that take neither type nor action
+// (kazoo applications/webhooks/src/modules). Other applications bring hooks of
+// their own, so any name is accepted: the cluster says what it offers.
 func plainHooks() []string {
 	return []string{all, "channel_create", "channel_answer", "channel_bridge", "channel_destroy", "parking", "sms", "mms", "cdr"}
 }
@@ -60,10 +60,10 @@ func objectTypes() []string {
 
 func objectActions() []string { return []string{all, "doc_created", "doc_edited", "doc_deleted"} }
 
-// name is what Kazoo's names of hooks, types and events are made of.
+// name matches Kazoo's names of hooks, types and events.
 var name = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
 
-// ParseHook reads one hook[:type[:action]]; what is left out means all.
+// ParseHook reads one hook[:type[:action]]; a missing part means all.
 func ParseHook(text string) (Hook, error) {
 	parts := strings.Split(text, ":")
 	h := Hook{Hook: parts[0]}
@@ -75,8 +75,10 @@ func ParseHook(text string) (Hook, error) {
 		takes, h.Type = 1, all
 	case slices.Contains(plainHooks(), h.Hook):
 	case strings.HasPrefix(h.Hook, "channel_") && name.MatchString(h.Hook):
+	case name.MatchString(h.Hook):
+		takes = 2
 	default:
-		return Hook{}, fmt.Errorf("is not a hook of Kazoo; use hook[:type[:action]] with the hook object, notifications, stream, %s or another channel_*",
+		return Hook{}, fmt.Errorf("is not the name of a hook; use hook[:type[:action]] with the hook object, notifications, stream, %s or another one of the cluster's",
 			strings.Join(plainHooks(), ", "))
 	}
 	if len(parts)-1 > takes {
@@ -86,7 +88,7 @@ func ParseHook(text string) (Hook, error) {
 		case 1:
 			return Hook{}, fmt.Errorf("has too many parts; %s takes a type and no action", h.Hook)
 		}
-		return Hook{}, errors.New("has too many parts; use object[:type[:action]]")
+		return Hook{}, fmt.Errorf("has too many parts; use %s[:type[:action]]", h.Hook)
 	}
 	if len(parts) > 1 {
 		h.Type = parts[1]
@@ -99,6 +101,12 @@ func ParseHook(text string) (Hook, error) {
 	}
 	if len(parts) > 2 {
 		h.Action = parts[2]
+		if h.Hook != "object" {
+			if !name.MatchString(h.Action) {
+				return Hook{}, errors.New("has no valid action; use a name in lower case, or all")
+			}
+			return h, nil
+		}
 		if !slices.Contains(objectActions(), h.Action) {
 			return Hook{}, fmt.Errorf("has no valid action; use one of %s", strings.Join(objectActions(), ", "))
 		}
@@ -106,7 +114,7 @@ func ParseHook(text string) (Hook, error) {
 	return h, nil
 }
 
-// Hooks is what to hear of.
+// Hooks lists the events to receive.
 type Hooks []Hook
 
 // String returns the hooks separated by commas.
@@ -118,8 +126,8 @@ func (hs Hooks) String() string {
 	return strings.Join(s, ",")
 }
 
-// UnmarshalText reads hooks separated by commas. Its error joins one for each
-// entry that is wrong, repeated or part of another.
+// UnmarshalText reads hooks separated by commas. It reports each entry that is
+// wrong, repeated or part of another.
 func (hs *Hooks) UnmarshalText(text []byte) error {
 	var out Hooks
 	var problems []error

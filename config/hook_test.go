@@ -21,6 +21,8 @@ func TestParseHook(t *testing.T) {
 		"parking":                 {"parking", "", ""},
 		"all":                     {"all", "", ""},
 		"cdr":                     {"cdr", "", ""},
+		"qubicle_queue":           {"qubicle_queue", "", ""},
+		"qubicle_queue:all:added": {"qubicle_queue", "all", "added"},
 	} {
 		got, err := ParseHook(text)
 		if err != nil {
@@ -52,7 +54,7 @@ func FuzzHooks(f *testing.F) {
 			}
 			return
 		}
-		// What is accepted survives printing, and no two bring an event twice.
+		// Accepted hooks survive printing, and no two bring the same event.
 		var again Hooks
 		if err := again.UnmarshalText([]byte(hooks.String())); err != nil {
 			t.Fatalf("%s: %v", hooks, err)

@@ -8,14 +8,16 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"kazoohook/internal/datadir"
 )
 
 // SecretFile is where EnsureSecret keeps the generated secret, in the data
 // directory.
 const SecretFile = "hook_secret"
 
-// EnsureHookSecret sets HookSecret to the one kept in the data directory,
-// generated at the first call, if none was given.
+// EnsureHookSecret sets HookSecret, if none was given, to the secret in the data
+// directory. The first call generates it.
 func (c *Config) EnsureHookSecret() error {
 	if !c.HookSecret.Empty() {
 		return nil
@@ -28,23 +30,57 @@ func (c *Config) EnsureHookSecret() error {
 	return nil
 }
 
-// EnsureSecret returns the secret kept in dir, creating directory and secret
-// if there is none. The secret is on disk when it returns, readable by its
-// owner only, and two processes that start at once get the same: Kazoo must
-// never be told a URL that the next start doesn't accept.
+// EnsureSecret returns the secret kept in dir, creating directory and secret if
+// there is none. When it returns, the secret is on disk, readable by its owner
+// only. Two processes that start at once get the same secret. Otherwise Kazoo could
+// have a URL that the next start doesn't accept.
 func EnsureSecret(dir string) (Secret, error) {
 	path := filepath.Join(dir, SecretFile)
 	s, err := storedSecret(path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return s, err
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := datadir.MakeDir(dir); err != nil {
 		return Secret{}, fmt.Errorf("create the data directory: %w", err)
 	}
-	if err := createSecret(dir, path); err != nil {
+	secret, err := GenerateSecret()
+	if err == nil {
+		err = datadir.WriteNew(path, []byte(secret.Reveal()+"\n"))
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return Secret{}, fmt.Errorf("keep a generated HOOK_SECRET in %s: %w", dir, err)
 	}
 	return storedSecret(path)
+}
+
+// StoredSecret returns the secret in dir; found is false if there is none.
+func StoredSecret(dir string) (s Secret, found bool, err error) {
+	s, err = storedSecret(filepath.Join(dir, SecretFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return Secret{}, false, nil
+	}
+	return s, err == nil, err
+}
+
+// KeepSecret stores a secret in dir and replaces an older one: the nodes of a
+// cluster share one secret.
+func KeepSecret(dir string, s Secret) error {
+	if err := datadir.MakeDir(dir); err != nil {
+		return fmt.Errorf("create the data directory: %w", err)
+	}
+	if err := datadir.Write(filepath.Join(dir, SecretFile), []byte(s.Reveal()+"\n")); err != nil {
+		return fmt.Errorf("keep the cluster's HOOK_SECRET in %s: %w", dir, err)
+	}
+	return nil
+}
+
+// GenerateSecret draws a new secret.
+func GenerateSecret() (Secret, error) {
+	random := make([]byte, 24) // 32 characters
+	if _, err := rand.Read(random); err != nil {
+		return Secret{}, err
+	}
+	return NewSecret(base64.RawURLEncoding.EncodeToString(random)), nil
 }
 
 // storedSecret reads the secret that an earlier start generated, or that the
@@ -53,8 +89,15 @@ func storedSecret(path string) (Secret, error) {
 	if _, err := os.Stat(path); err != nil {
 		return Secret{}, fmt.Errorf("read the generated HOOK_SECRET: %w", err)
 	}
-	text, problem := readSecret(path)
-	if problem == "" && (len(text) < minSecret || !urlSafe.MatchString(text)) {
+	b, err := readBeyond(path, maxSecretFile)
+	if err != nil && !errors.Is(err, fs.ErrPermission) {
+		return Secret{}, fmt.Errorf("read the generated HOOK_SECRET: %w", err)
+	}
+	text, problem := secretIn(b, false)
+	switch {
+	case err != nil:
+		problem = datadir.Unreadable(path)
+	case problem == "" && (len(text) < minSecret || !urlSafe.MatchString(text)):
 		problem = "holds no valid secret; remove the file to have a new one generated"
 	}
 	if problem != "" {
@@ -63,34 +106,13 @@ func storedSecret(path string) (Secret, error) {
 	return NewSecret(text), nil
 }
 
-// createSecret writes a new secret to path unless there is one. The file gets
-// its name when its content is on disk: link, unlike rename, leaves alone what
-// another process has put there meanwhile.
-func createSecret(dir, path string) (err error) {
-	random := make([]byte, 24) // 32 characters
-	if _, err := rand.Read(random); err != nil {
-		return err
+// OpenToOthers returns a warning if every user of this machine can read the data
+// directory or the secret in it.
+func (c *Config) OpenToOthers() string {
+	for path, bits := range map[string]fs.FileMode{c.DataDir: 0o005, filepath.Join(c.DataDir, SecretFile): 0o004} {
+		if info, err := os.Stat(path); err == nil && info.Mode().Perm()&bits != 0 {
+			return fmt.Sprintf("DATA_DIR: %q can be read by every user of this machine, and holds personal data and secrets; run: chmod o= %s", path, path)
+		}
 	}
-	f, err := os.CreateTemp(dir, SecretFile+".*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.Remove(f.Name())) }()
-	_, err = f.WriteString(base64.RawURLEncoding.EncodeToString(random) + "\n")
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return syncDir(dir)
-}
-
-// syncDir makes new names in dir survive a power failure.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return ""
 }

@@ -1,14 +1,16 @@
 package config
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 )
 
-// TestEnsureSecretAtOnce starts many times at once: all must agree.
+// TestEnsureSecretAtOnce: many starts at the same time must get the same secret.
 func TestEnsureSecretAtOnce(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "new", "data")
@@ -72,6 +74,16 @@ func TestEnsureSecretRefuses(t *testing.T) {
 			}
 		})
 	}
+	t.Run("broken disk", func(t *testing.T) {
+		t.Parallel()
+		dir := t.TempDir()
+		if err := os.Symlink("/proc/self/mem", filepath.Join(dir, "hook_secret")); err != nil { // reading it fails like a broken disk
+			t.Fatal(err)
+		}
+		if _, err := EnsureSecret(dir); !errors.Is(err, syscall.EIO) {
+			t.Errorf("%v", err)
+		}
+	})
 	t.Run("data directory is a file", func(t *testing.T) {
 		t.Parallel()
 		path := filepath.Join(t.TempDir(), "data")

@@ -2,19 +2,29 @@ package config
 
 import (
 	"errors"
-	"io"
 	"os"
-	"slices"
 	"strings"
+
+	"github.com/goccy/go-yaml/ast"
 )
 
-// Options says where to read from.
+// Options says what Load reads.
 type Options struct {
 	File    string            // YAML file; empty: the one that KAZOOHOOK_CONFIG names, or none
 	Environ []string          // NAME=value, as os.Environ
 	Flags   map[string]string // by variable name (KAZOO_API_URL, KAZOO_PASSWORD_FILE): only flags that were given
 	Need    Group             // the groups to read and validate
+	// Compile, if set, checks a destination beyond its form, and warns of what is
+	// probably not meant.
+	Compile Compile
+	// Without lists destinations to leave out, each by a place:
+	// "destinations.billing" or one within it.
+	Without []string
 }
+
+// Compile checks a destination. A problem's Variable is a place within it, such as
+// "where" or "retry[2]"; a warning begins with one.
+type Compile func(Destination) (problems []Problem, warnings []string)
 
 // FileVariable names the configuration file where no flag does.
 const FileVariable = "KAZOOHOOK_CONFIG"
@@ -27,18 +37,60 @@ const (
 	FromFlag    = "flag"
 )
 
-// maxSecretFile bounds what is read as a secret: a wrong path is more likely
-// than a long secret.
-const maxSecretFile = 4096
-
 // Load reads the configuration: defaults, file, environment, flags. An empty
 // environment variable or YAML value counts as not given. The error is of type
 // Problems and lists everything wrong at once.
 func Load(o Options) (*Config, error) {
-	l := loader{config: Default(), bad: map[string]bool{}}
-	l.config.origins = map[string]string{}
-	env := environ(o.Environ)
+	l, env, readable := read(o)
+	l.config.derive()
+	if o.Need&Cluster != 0 {
+		l.config.deriveCluster()
+	}
+	l.config.otel = values{}
+	for name, value := range env {
+		if strings.HasPrefix(name, otelPrefix) {
+			l.config.otel[name] = value
+		}
+	}
+	if readable { // otherwise the missing settings are probably in the file
+		l.problems = append(l.problems, l.config.validate(o.Need, l.bad, o.Compile)...)
+	}
+	l.problems.sort()
+	if err := l.problems.err(); err != nil {
+		return nil, err
+	}
+	if o.Need&Onward != 0 && !l.config.ForwardURL.Empty() {
+		forward := l.config.forward()
+		l.config.Destinations = append(l.config.Destinations, forward)
+		if o.Compile != nil {
+			_, warnings := o.Compile(forward)
+			for _, w := range warnings {
+				l.warn("%s: %s", forwardVariable(w), w)
+			}
+		}
+	}
+	l.config.Warnings = append(l.config.warnings(o.Need, env), l.warnings...)
+	return l.config, nil
+}
 
+// Known returns every setting of all groups that can be read, whatever is wrong with
+// it or with others. It is for masking: a command that needs few settings may still
+// show a secret that others hold.
+func Known(o Options) *Config {
+	o.Need = All
+	l, _, _ := read(o)
+	if !l.config.ForwardURL.Empty() {
+		l.config.Destinations = append(l.config.Destinations, l.config.forward())
+	}
+	return l.config
+}
+
+// read reads the settings of the needed groups. readable is false if the file can't be
+// read.
+func read(o Options) (l *loader, env values, readable bool) {
+	l = &loader{config: Default(), bad: map[string]bool{}, options: o}
+	l.config.origins = map[string]string{}
+	env = environ(o.Environ)
 	file := o.File
 	if file == "" {
 		file = env[FileVariable]
@@ -48,11 +100,11 @@ func Load(o Options) (*Config, error) {
 		fromFile, readable = l.readFile(file)
 	}
 	for _, v := range Variables() {
-		if v.Group&o.Need == 0 {
+		if v.Group&o.Need == 0 && !(v.Name == "ACME_DOMAINS" && o.Need&Delivery != 0) { // PUBLIC_URL may follow from it
 			continue
 		}
-		// The strongest that was given decides, so that a weaker one that is
-		// wrong does no harm and a flag equal to the default still wins.
+		// The strongest source that gives the value decides. So a wrong value in a
+		// weaker one has no effect, and a flag equal to the default still wins.
 		for _, s := range []struct {
 			origin string
 			values values
@@ -62,15 +114,10 @@ func Load(o Options) (*Config, error) {
 			}
 		}
 	}
-	if readable { // else what is missing is probably in the file
-		l.problems = append(l.problems, l.config.validate(o.Need, l.bad)...)
+	if o.Need&Onward != 0 {
+		l.readDestinations()
 	}
-	l.problems.sort()
-	if err := l.problems.err(); err != nil {
-		return nil, err
-	}
-	l.config.Warnings = l.config.warnings(o.Need, env)
-	return l.config, nil
+	return l, env, readable
 }
 
 // values are texts by variable name.
@@ -82,7 +129,7 @@ func environ(lines []string) values {
 	out := values{}
 	for _, line := range lines {
 		if k, v, ok := strings.Cut(line, "="); ok && v != "" {
-			out[k] = v
+			out[k] = strings.TrimPrefix(v, byteOrderMark)
 		}
 	}
 	return out
@@ -92,6 +139,19 @@ type loader struct {
 	config   *Config
 	problems Problems
 	bad      map[string]bool // variables that have a problem already
+	warnings []string
+	options  Options
+	section  ast.Node // destinations of the file
+}
+
+// readDestinations reads the file's destinations.
+func (l *loader) readDestinations() {
+	r := destinationReader{compile: l.options.Compile, without: l.options.Without}
+	r.read(l.section)
+	l.problems = append(l.problems, r.problems...)
+	l.warnings = append(l.warnings, r.warnings...)
+	l.config.secretFiles = append(l.config.secretFiles, r.files...)
+	l.config.Destinations = r.list
 }
 
 // apply sets v from vals and reports whether it was given there.
@@ -103,16 +163,23 @@ func (l *loader) apply(v Variable, origin string, vals values) bool {
 				l.fail(v, Problem{Variable: v.Name, Text: "is given together with " + v.FileName() + "; use one of them"})
 				return true
 			}
-			secret, problem := readSecret(path)
+			secret, problem := readSecret(path, v.lines)
 			if problem != "" {
 				l.fail(v, Problem{Variable: v.FileName(), Value: path, Text: problem})
 				return true
 			}
 			text, given = secret, true
+			l.config.secretFiles = append(l.config.secretFiles, path)
+			if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o004 != 0 {
+				l.warn("%s: %q can be read by every user of this machine; change its mode, e.g. to 0600", v.FileName(), path)
+			}
 		}
 	}
 	if !given {
 		return false
+	}
+	if origin == FromEnv {
+		text = l.unquote(v, text)
 	}
 	l.config.origins[v.Name] = origin
 	if err := v.set(l.config, text); err != nil {
@@ -124,7 +191,9 @@ func (l *loader) apply(v Variable, origin string, vals values) bool {
 			}
 			l.fail(v, p)
 		}
+		return true
 	}
+	l.warnOfEdges(v, text)
 	return true
 }
 
@@ -140,7 +209,7 @@ func splitErrors(err error) []error {
 	return []error{err}
 }
 
-// shown is a value as a problem may repeat it.
+// shown returns a value as a problem may repeat it.
 func shown(v Variable, text string) string {
 	if v.Secret && text != "" {
 		return masked
@@ -158,80 +227,4 @@ func shown(v Variable, text string) string {
 		text = strings.ToValidUTF8(text[:most], "") + "..."
 	}
 	return text
-}
-
-// readSecret reads a secret from a file; problem says what is wrong with it.
-func readSecret(path string) (secret, problem string) {
-	b, problem := readBounded(path, maxSecretFile)
-	if problem != "" {
-		return "", problem
-	}
-	s := strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")
-	switch {
-	case s == "":
-		return "", "is empty; put the secret into the file"
-	case strings.ContainsAny(s, "\n\r\x00"):
-		return "", "holds more than one line; put the secret alone into the file"
-	}
-	return s, ""
-}
-
-// readBounded reads a regular file (or a pipe, as process substitution gives)
-// of at most limit bytes.
-func readBounded(path string, limit int64) (content []byte, problem string) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, "can't be read: " + cause(err)
-	}
-	defer func() { _ = f.Close() }() // only read from
-	b, err := io.ReadAll(io.LimitReader(f, limit+1))
-	switch {
-	case err != nil:
-		return nil, "can't be read: " + cause(err)
-	case int64(len(b)) > limit:
-		return nil, "is larger than " + Size(limit).String() + "; is it the right file?"
-	}
-	return b, ""
-}
-
-// cause leaves out the path that the message names already.
-func cause(err error) string {
-	var path *os.PathError
-	if errors.As(err, &path) {
-		return path.Err.Error()
-	}
-	return err.Error()
-}
-
-// Setting is one effective value, for display.
-type Setting struct {
-	Variable
-	Value  string // as it could be given; secrets masked
-	Origin string // FromDefault, FromFile, FromEnv or FromFlag
-}
-
-// Settings lists the effective values in the order of the documentation.
-func (c *Config) Settings() []Setting {
-	vars := Variables()
-	out := make([]Setting, 0, len(vars))
-	for _, v := range vars {
-		s := Setting{Variable: v, Value: v.format(c), Origin: FromDefault}
-		if o, ok := c.origins[v.Name]; ok {
-			s.Origin = o
-		}
-		out = append(out, s)
-	}
-	return slices.Clip(out)
-}
-
-// Secrets returns the values of all secrets, for whoever has to keep them out
-// of what is printed.
-func (c *Config) Secrets() []string {
-	var out []string
-	for _, s := range []Secret{c.KazooPassword, c.KazooCredentials, c.KazooAPIKey, c.HookSecret, c.HookSecretPrevious, c.AdminToken} {
-		if !s.Empty() {
-			out = append(out, s.Reveal())
-		}
-	}
-	return out
 }

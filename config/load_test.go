@@ -88,7 +88,7 @@ func setting(c *Config, variable string) Setting {
 	return s[slices.IndexFunc(s, func(s Setting) bool { return s.Name == variable })]
 }
 
-// TestEveryVariable gives a value to each and reads it back typed.
+// TestEveryVariable sets each variable and reads its typed value.
 func TestEveryVariable(t *testing.T) {
 	t.Parallel()
 	env := []string{
@@ -96,10 +96,13 @@ func TestEveryVariable(t *testing.T) {
 		"KAZOO_ACCOUNT_REALM=sip.example.com", "KAZOO_ACCOUNT_ID=00112233445566778899aabbccddeeff", "KAZOO_API_RATE=0.5",
 		"KAZOO_INSECURE_TLS=yes", "PUBLIC_URL=https://example.com/hooks//", "HOOK_SECRET=0123456789abcdef",
 		"HOOK_SECRET_PREVIOUS=fedcba9876543210", "SELF_CHECK=on", "HOOKS=object,notifications:new_user,stream,all", "HOOK_NAME=mine",
-		"HOOK_RETRIES=0", "INCLUDE_SUBACCOUNTS=true", "RECONCILE_INTERVAL=1m", "RESYNC_INTERVAL=1h30m", "RESYNC_MAX_DELETIONS=50",
+		"HOOK_RETRIES=0", "HOOK_FORMAT=form-data", "HOOK_INTERNAL_LEGS=false", "KAZOO_HMAC=off", "INCLUDE_SUBACCOUNTS=true",
+		"RECONCILE_INTERVAL=1m", "RESYNC_INTERVAL=1h30m", "ACCOUNTS_INTERVAL=5m", "RESYNC_MAX_DELETIONS=50",
 		"LISTEN_ADDR=0.0.0.0:80", "ADMIN_ADDR=off", "ADMIN_TOKEN=0123456789abcdef", "TRUSTED_PROXIES=10.0.0.0/8,::1",
-		"ALLOW_CIDRS=192.0.2.7", "SHUTDOWN_TIMEOUT=20s", "DATA_DIR=/data", "JOURNAL_RETENTION=24h", "JOURNAL_MAX_BYTES=1.5 gib",
-		"LOG_LEVEL=WARN", "LOG_FORMAT=console",
+		"ALLOW_CIDRS=192.0.2.7", "ACME_DOMAINS=example.com,www.example.com", "ACME_EMAIL=ops@example.com", "ACME_CA=https://ca.example.com/dir", "ACME_HTTP_ADDR=127.0.0.1:8081", "SHUTDOWN_TIMEOUT=20s", "DATA_DIR=/data", "JOURNAL_RETENTION=24h", "JOURNAL_MAX_BYTES=1.5 gib",
+		"LOG_LEVEL=WARN", "LOG_FORMAT=console", "LOG_LINE_MAX=64KiB",
+		"FORWARD_URL=https://billing.example.com/kazoo?token=MARKED", "FORWARD_SECRET=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "FORWARD_EVENTS=user.*, account.deleted", "BACKLOG_MAX=1GiB",
+		"CLUSTER_LISTEN=10.0.0.1:6223", "CLUSTER_NODE=one",
 	}
 	got, err := Load(Options{Environ: env, Need: All})
 	if err != nil {
@@ -112,6 +115,7 @@ func TestEveryVariable(t *testing.T) {
 		KazooAccountRealm:  "sip.example.com",
 		KazooAccountID:     "00112233445566778899aabbccddeeff",
 		KazooAPIRate:       0.5,
+		KazooHMAC:          HMACOff,
 		KazooInsecureTLS:   true,
 		PublicURL:          &url.URL{Scheme: "https", Host: "example.com", Path: "/hooks"},
 		HookSecret:         NewSecret("0123456789abcdef"),
@@ -120,10 +124,16 @@ func TestEveryVariable(t *testing.T) {
 		Hooks:              Hooks{{"object", "all", "all"}, {"notifications", "new_user", ""}, {"stream", "all", ""}, {"all", "", ""}},
 		HookName:           "mine",
 		IncludeSubaccounts: true,
+		HookFormat:         FormatForm,
 		ReconcileInterval:  time.Minute,
 		ResyncInterval:     90 * time.Minute,
+		AccountsInterval:   Interval(5 * time.Minute),
 		ResyncMaxDeletions: 50,
 		ListenAddr:         "0.0.0.0:80",
+		AcmeDomains:        Domains{"example.com", "www.example.com"},
+		AcmeEmail:          "ops@example.com",
+		AcmeCA:             &url.URL{Scheme: "https", Host: "ca.example.com", Path: "/dir"},
+		AcmeHTTPAddr:       "127.0.0.1:8081",
 		AdminToken:         NewSecret("0123456789abcdef"),
 		TrustedProxies:     []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")},
 		AllowCIDRs:         []netip.Prefix{netip.MustParsePrefix("192.0.2.7/32")},
@@ -133,18 +143,31 @@ func TestEveryVariable(t *testing.T) {
 		JournalMaxBytes:    3 << 29,
 		LogLevel:           LogWarn,
 		LogFormat:          LogConsole,
+		LogLineMax:         64 << 10,
+		ForwardURL:         NewAddress("https://billing.example.com/kazoo?token=MARKED"),
+		ForwardSecret:      NewSecret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+		ForwardEvents:      Patterns{"user.*", "account.deleted"},
+		BacklogMax:         Backlog{Bytes: 1 << 30},
+		ClusterListen:      "10.0.0.1:6223",
+		ClusterNode:        "one",
+		Destinations: []Destination{{
+			Name: "forward", Type: "http", Format: "json", TypePrefix: "kazoohook.", Order: "object", Timeout: 15 * time.Second, Concurrency: 8,
+			Events: []string{"user.*", "account.deleted"}, Retry: newDestination("").Retry, RoutingKey: "{{.event}}", Subject: "kazoo.{{.event}}", Table: "kazoo_events",
+			URL: NewAddress("https://billing.example.com/kazoo?token=MARKED"), Secret: NewSecret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+		}},
 		Warnings: []string{
 			"KAZOO_INSECURE_TLS: Kazoo's certificate is not verified; anyone between us and Kazoo can take the login. Use KAZOO_CA_FILE",
+			"CLUSTER_NODE: has no effect without CLUSTER_PEERS",
 			`HOOKS: "all" covers the other hooks too; their events come twice`,
 		},
 	}
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Config{}), cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Config{}, Destination{}), cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
 		t.Error(diff)
 	}
 	if err := got.Validate(All); err != nil {
 		t.Error(err)
 	}
-	// What Settings shows can be given again, secrets aside.
+	// The values of Settings can be given again, except secrets.
 	for _, s := range got.Settings() {
 		if s.Secret || s.Value == "" {
 			continue
@@ -158,7 +181,7 @@ func TestEveryVariable(t *testing.T) {
 	}
 }
 
-// TestGroups proves that a command isn't bothered with what it doesn't need.
+// TestGroups proves that settings that a command doesn't need are not read.
 func TestGroups(t *testing.T) {
 	t.Parallel()
 	got, err := Load(Options{Environ: []string{"KAZOO_API_URL=nonsense", "HOOK_RETRIES=x", "DATA_DIR=/data"}, Need: Journal | Listen})
@@ -170,13 +193,14 @@ func TestGroups(t *testing.T) {
 	}
 }
 
-// TestValidateBuiltInCode checks what parsing can't let through.
+// TestValidateBuiltInCode checks values that parsing would refuse.
 func TestValidateBuiltInCode(t *testing.T) {
 	t.Parallel()
 	c := Default()
-	c.Hooks, c.DataDir, c.ResyncMaxDeletions = nil, "", -2
+	c.Hooks, c.DataDir, c.AccountsInterval, c.ResyncMaxDeletions = nil, "", 1, -2
 	want := []string{
 		"HOOKS: names no hook; use hook[:type[:action]], e.g. object:user:doc_deleted",
+		`ACCOUNTS_INTERVAL: "1ns" is too short; use 1s or more`,
 		`RESYNC_MAX_DELETIONS: "-2" is out of range; use a whole number from 1, or auto`,
 		"DATA_DIR: is missing; give a directory that can be written to",
 	}
@@ -203,8 +227,9 @@ func TestWarnings(t *testing.T) {
 			"KAZOO_ACCOUNT_NAME, KAZOO_ACCOUNT_REALM: have no effect with KAZOO_API_KEY; use KAZOO_ACCOUNT_ID to choose an account",
 		}},
 		"short memory": {[]string{"JOURNAL_RETENTION=2m"}, []string{
-			"JOURNAL_RETENTION: 2m is less than 10m; an event whose answer to Kazoo was lost may then be told twice",
+			"JOURNAL_RETENTION: 2m is less than 10m; an event whose answer to Kazoo was lost may then become two events",
 		}},
+		"unsigned": {[]string{"HOOK_FORMAT=form-data"}, []string{"HOOK_FORMAT: with form-data requests are not signed, because a form can't be verified"}},
 		"object type": {[]string{"HOOKS=object:group:doc_edited"}, []string{
 			`HOOKS: "object:group:doc_edited" has a type that is not known here; known are all, account, call_recording, callflow, device, fax, faxbox, mailbox_message, media, user, vmbox`,
 		}},

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Problem is one thing wrong with one variable, as a sentence for a person.
+// Problem is one error in one variable, as a sentence for the operator.
 type Problem struct {
 	Variable string // e.g. PUBLIC_URL; empty for the configuration file as a whole
 	Value    string // as given, masked if secret; empty if none was
@@ -48,7 +48,7 @@ func (ps Problems) Unwrap() []error {
 	return out
 }
 
-// err keeps an empty list from becoming an error that is not nil.
+// err returns nil for an empty list, and the list otherwise.
 func (ps Problems) err() error {
 	if len(ps) == 0 {
 		return nil
@@ -57,15 +57,19 @@ func (ps Problems) err() error {
 }
 
 // sort puts the problems into the order of the documentation; those of the
-// configuration file come first.
+// configuration file come first, those of destinations last.
 func (ps Problems) sort() {
 	position := map[string]int{}
 	for i, v := range Variables() {
 		position[v.Name], position[v.FileName()] = i+1, i+1
 	}
-	slices.SortStableFunc(ps, func(a, b Problem) int {
-		return cmp.Compare(position[a.Variable], position[b.Variable])
-	})
+	of := func(p Problem) int {
+		if strings.HasPrefix(p.Variable, destinationsKey+".") || p.Variable == destinationsKey {
+			return len(position) + 1
+		}
+		return position[p.Variable]
+	}
+	slices.SortStableFunc(ps, func(a, b Problem) int { return cmp.Compare(of(a), of(b)) })
 }
 
 func (ps *Problems) add(variable, value, text string) {

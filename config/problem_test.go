@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// complete is the least environment that is valid for every group.
+// complete is the smallest environment that is valid for every group.
 func complete() map[string]string {
 	return map[string]string{
 		"KAZOO_API_URL":      "https://kazoo.example.com:8443",
@@ -21,7 +21,7 @@ func complete() map[string]string {
 	}
 }
 
-// with returns complete with changes; an empty value removes a variable.
+// with returns complete with changes. An empty value removes a variable.
 func with(changes ...string) []string {
 	env := complete()
 	for _, c := range changes {
@@ -35,7 +35,7 @@ func with(changes ...string) []string {
 	return lines
 }
 
-// messages returns each problem of err.
+// messages returns the message of each problem of err.
 func messages(t *testing.T, err error) []string {
 	t.Helper()
 	if err == nil {
@@ -58,14 +58,15 @@ func TestRules(t *testing.T) {
 	const (
 		use        = `use the address under which Kazoo reaches this service, e.g. https://hooks.example.com`
 		path       = `holds a ? or #; use a URL that a path can be added to, e.g. https://example.com/base`
+		rewritten  = `holds // or a segment . or .. in its path, which proxies rewrite; leave it out`
 		absolute   = `is not an absolute http or https URL; use e.g. https://example.com:8443`
 		addr       = `is not an address to listen on; use host:port or :port, e.g. :8080 or 127.0.0.1:9090`
 		size       = `is not a size; use a number with a unit, e.g. 500MiB or 2GiB, or off`
 		dur        = `is not a duration; use numbers with units, e.g. 30s, 10m or 6h`
 		rate       = `is out of range; use more than 0 and at most 10 requests a second, which is all that Kazoo grants`
-		mark       = `is no owner mark; use 1 to 64 printable characters without spaces`
+		mark       = `is not a valid name; use 1 to 64 printable characters without spaces`
 		deletions  = `is not a number of deletions; use a whole number from 1, or auto for the larger of 20 and 10 %`
-		anyHook    = `use hook[:type[:action]] with the hook object, notifications, stream, all, channel_create, channel_answer, channel_bridge, channel_destroy, parking, sms, mms, cdr or another channel_*`
+		anyHook    = `use hook[:type[:action]] with the hook object, notifications, stream, all, channel_create, channel_answer, channel_bridge, channel_destroy, parking, sms, mms, cdr or another one of the cluster's`
 		anyType    = `has no valid type; use one of all, account, call_recording, callflow, device, fax, faxbox, mailbox_message, media, user, vmbox`
 		anyAction  = `has no valid action; use one of all, doc_created, doc_edited, doc_deleted`
 		twoLogins  = `KAZOO_API_KEY: is given together with a user's login; use either KAZOO_API_KEY or KAZOO_USERNAME and KAZOO_PASSWORD or KAZOO_CREDENTIALS`
@@ -93,6 +94,10 @@ func TestRules(t *testing.T) {
 		"public URL missing":     {[]string{"PUBLIC_URL="}, []string{publicURL + `is missing; ` + use}},
 		"public URL query":       {[]string{"PUBLIC_URL=https://h.example.com/?"}, []string{publicURL + `"https://h.example.com/?" ` + path}},
 		"public URL fragment":    {[]string{"PUBLIC_URL=https://h.example.com/#"}, []string{publicURL + `"https://h.example.com/#" ` + path}},
+		"public URL with ..":     {[]string{"PUBLIC_URL=https://h.example.com/a/../b"}, []string{publicURL + `"https://h.example.com/a/../b" ` + rewritten}},
+		"public URL with .":      {[]string{"PUBLIC_URL=https://h.example.com/%2e/b"}, []string{publicURL + `"https://h.example.com/%2e/b" ` + rewritten}},
+		"public URL with //":     {[]string{"PUBLIC_URL=https://h.example.com//b"}, []string{publicURL + `"https://h.example.com//b" ` + rewritten}},
+		"API URL with ..":        {[]string{"KAZOO_API_URL=https://h.example.com/a/.."}, []string{`KAZOO_API_URL: "https://h.example.com/a/.." ` + rewritten}},
 		"public URL localhost":   {[]string{"PUBLIC_URL=http://localhost:8080"}, []string{publicURL + `"http://localhost:8080" is refused by Kazoo; ` + use}},
 		"public URL LOCALHOST.":  {[]string{"PUBLIC_URL=http://LOCALHOST.:8080"}, []string{publicURL + `"http://LOCALHOST.:8080" is refused by Kazoo; ` + use}},
 		"public URL loopback":    {[]string{"PUBLIC_URL=http://127.9.9.9"}, []string{publicURL + `"http://127.9.9.9" is refused by Kazoo; ` + use}},
@@ -130,8 +135,10 @@ func TestRules(t *testing.T) {
 		"previous short":         {[]string{"HOOK_SECRET_PREVIOUS=short"}, []string{`HOOK_SECRET_PREVIOUS: "***" is too short; use at least 16 characters`}},
 		"previous equal":         {[]string{"HOOK_SECRET=0123456789abcdef", "HOOK_SECRET_PREVIOUS=0123456789abcdef"}, []string{`HOOK_SECRET_PREVIOUS: "***" equals HOOK_SECRET; give the former secret, or leave it out`}},
 		"self check":             {[]string{"SELF_CHECK=often"}, []string{`SELF_CHECK: "often" is neither on nor off; use on or off`}},
-		"hook unknown":           {[]string{"HOOKS=users"}, []string{`HOOKS: "users" is not a hook of Kazoo; ` + anyHook}},
-		"hooks two unknown":      {[]string{"HOOKS=sms,Object:user,x"}, []string{`HOOKS: "Object:user" is not a hook of Kazoo; ` + anyHook, `HOOKS: "x" is not a hook of Kazoo; ` + anyHook}},
+		"hook unknown":           {[]string{"HOOKS=Users"}, []string{`HOOKS: "Users" is not the name of a hook; ` + anyHook}},
+		"hooks two unknown":      {[]string{"HOOKS=sms,Object:user,x-y"}, []string{`HOOKS: "Object:user" is not the name of a hook; ` + anyHook, `HOOKS: "x-y" is not the name of a hook; ` + anyHook}},
+		"hook format":            {[]string{"HOOK_FORMAT=xml"}, []string{`HOOK_FORMAT: "xml" is not known; use auto, form-data or json`}},
+		"hmac":                   {[]string{"KAZOO_HMAC=on"}, []string{`KAZOO_HMAC: "on" is not known; use auto or off`}},
 		"hooks empty":            {[]string{"HOOKS= , "}, []string{`HOOKS: names no hook; use hook[:type[:action]], e.g. object:user:doc_deleted`}},
 		"hook type":              {[]string{"HOOKS=object:User"}, []string{`HOOKS: "object:User" ` + anyType}},
 		"hook empty type":        {[]string{"HOOKS=object::doc_deleted"}, []string{`HOOKS: "object::doc_deleted" ` + anyType}},
@@ -156,6 +163,8 @@ func TestRules(t *testing.T) {
 		"duration negative":      {[]string{"RESYNC_INTERVAL=-6h"}, []string{`RESYNC_INTERVAL: "-6h" is too short; use 1s or more`}},
 		"retention zero":         {[]string{"JOURNAL_RETENTION=0"}, []string{`JOURNAL_RETENTION: "0s" is too short; use 1s or more`}},
 		"shutdown short":         {[]string{"SHUTDOWN_TIMEOUT=1ms"}, []string{`SHUTDOWN_TIMEOUT: "1ms" is too short; use 1s or more`}},
+		"interval word":          {[]string{"ACCOUNTS_INTERVAL=never"}, []string{`ACCOUNTS_INTERVAL: "never" is not a duration; use numbers with units, e.g. 30s, 10m or 6h, or off`}},
+		"interval too short":     {[]string{"ACCOUNTS_INTERVAL=10ms"}, []string{`ACCOUNTS_INTERVAL: "10ms" is too short; use 1s or more, or off`}},
 		"deletions word":         {[]string{"RESYNC_MAX_DELETIONS=10%"}, []string{`RESYNC_MAX_DELETIONS: "10%" ` + deletions}},
 		"deletions negative":     {[]string{"RESYNC_MAX_DELETIONS=-1"}, []string{`RESYNC_MAX_DELETIONS: "-1" ` + deletions}},
 		"deletions zero":         {[]string{"RESYNC_MAX_DELETIONS=0"}, []string{`RESYNC_MAX_DELETIONS: "0" ` + deletions}},
@@ -164,6 +173,11 @@ func TestRules(t *testing.T) {
 		"listen port":            {[]string{"LISTEN_ADDR=:65536"}, []string{`LISTEN_ADDR: ":65536" ` + addr}},
 		"listen named port":      {[]string{"LISTEN_ADDR=:http"}, []string{`LISTEN_ADDR: ":http" ` + addr}},
 		"listen off":             {[]string{"LISTEN_ADDR=off"}, []string{`LISTEN_ADDR: "off" is not possible; use host:port or :port, e.g. :8080`}},
+		"certificate alone":      {[]string{"TLS_CERT_FILE=config.go"}, []string{`TLS_KEY_FILE: is missing although TLS_CERT_FILE is given; give both or none`}},
+		"key alone":              {[]string{"TLS_KEY_FILE=config.go"}, []string{`TLS_CERT_FILE: is missing although TLS_KEY_FILE is given; give both or none`}},
+		"no certificate":         {[]string{"TLS_CERT_FILE=config.go", "TLS_KEY_FILE=config.go"}, []string{`TLS_CERT_FILE: "config.go" is not a PEM certificate for the key in TLS_KEY_FILE "config.go": failed to find any PEM data in certificate input`}},
+		"certificate missing":    {[]string{"TLS_CERT_FILE=/nonexistent.pem", "TLS_KEY_FILE=config.go"}, []string{`TLS_CERT_FILE: "/nonexistent.pem" can't be read: no such file or directory`}},
+		"key missing":            {[]string{"TLS_CERT_FILE=config.go", "TLS_KEY_FILE=/nonexistent.pem"}, []string{`TLS_KEY_FILE: "/nonexistent.pem" can't be read: no such file or directory`}},
 		"same address":           {[]string{"LISTEN_ADDR=127.0.0.1:9090"}, []string{`ADMIN_ADDR: "127.0.0.1:9090" is the public listener's address too; use another, or off`}},
 		"any ports":              {[]string{"LISTEN_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0"}, nil},
 		"admin open":             {[]string{"ADMIN_ADDR=:9090"}, []string{`ADMIN_TOKEN: is missing and ADMIN_ADDR ":9090" can be reached from other machines; use at least 16 printable characters without spaces, or listen on 127.0.0.1`}},
@@ -174,12 +188,13 @@ func TestRules(t *testing.T) {
 		"admin token short":      {[]string{"ADMIN_TOKEN=short"}, []string{`ADMIN_TOKEN: "***" is too short; use at least 16 printable characters without spaces`}},
 		"admin token space":      {[]string{"ADMIN_TOKEN=0123456789abcdef g"}, []string{`ADMIN_TOKEN: "***" can't stand in a header; use at least 16 printable characters without spaces`}},
 		"networks":               {[]string{"TRUSTED_PROXIES=10.0.0.0/8, 192.0.2.7,2001:db8::/32"}, nil},
-		"network word":           {[]string{"ALLOW_CIDRS=10.0.0.0/8,here"}, []string{`ALLOW_CIDRS: "here" is no network; use CIDR or single addresses, e.g. 10.0.0.0/8,192.0.2.7`}},
-		"network zone":           {[]string{"ALLOW_CIDRS=fe80::1%eth0"}, []string{`ALLOW_CIDRS: "fe80::1%eth0" is no network; use CIDR or single addresses, e.g. 10.0.0.0/8,192.0.2.7`}},
+		"network word":           {[]string{"ALLOW_CIDRS=10.0.0.0/8,here"}, []string{`ALLOW_CIDRS: "here" is not a network; use CIDR or single addresses, e.g. 10.0.0.0/8,192.0.2.7`}},
+		"network zone":           {[]string{"ALLOW_CIDRS=fe80::1%eth0"}, []string{`ALLOW_CIDRS: "fe80::1%eth0" is not a network; use CIDR or single addresses, e.g. 10.0.0.0/8,192.0.2.7`}},
 		"network host bits":      {[]string{"ALLOW_CIDRS=10.1.2.3/8"}, []string{`ALLOW_CIDRS: "10.1.2.3/8" has bits beyond its length; use 10.0.0.0/8 for the network or 10.1.2.3 for the address`}},
 		"size word":              {[]string{"JOURNAL_MAX_BYTES=big"}, []string{`JOURNAL_MAX_BYTES: "big" ` + size}},
 		"size negative":          {[]string{"JOURNAL_MAX_BYTES=-1GiB"}, []string{`JOURNAL_MAX_BYTES: "-1GiB" ` + size}},
 		"size huge":              {[]string{"JOURNAL_MAX_BYTES=1e30GiB"}, []string{`JOURNAL_MAX_BYTES: "1e30GiB" ` + size}},
+		"line small":             {[]string{"LOG_LINE_MAX=1KiB"}, []string{`LOG_LINE_MAX: "1KiB" is too small; use 2KiB or more, or off`}},
 		"size small":             {[]string{"JOURNAL_MAX_BYTES=1000"}, []string{`JOURNAL_MAX_BYTES: "1kB" is too small; use 1MiB or more, or off`}},
 		"log level":              {[]string{"LOG_LEVEL=loud"}, []string{`LOG_LEVEL: "loud" is not known; use trace, debug, info, warn or error`}},
 		"log format":             {[]string{"LOG_FORMAT=xml"}, []string{`LOG_FORMAT: "xml" is not known; use json or console`}},
@@ -242,7 +257,7 @@ func TestSecretFiles(t *testing.T) {
 	}
 }
 
-// TestProblemsAreErrors finds a single problem in the whole.
+// TestProblemsAreErrors finds a single problem within the error of Load.
 func TestProblemsAreErrors(t *testing.T) {
 	t.Parallel()
 	_, err := Load(Options{Environ: with("KAZOO_API_URL=", "HOOK_RETRIES=9"), Need: All})

@@ -2,22 +2,73 @@ package config
 
 import "strings"
 
-// The tables are made from what the comments were compiled into, hence two steps.
+// Two steps: the first turns comments into Go, the second turns that into tables.
 //go:generate go test . -run ^TestFieldDocs$ -update
 //go:generate go test . -run ^TestDocumentation$ -update
 
-// Reference returns the settings as a markdown table: variable, default, meaning.
-func Reference() string {
-	var b strings.Builder
-	b.WriteString("| variable | default | meaning |\n|---|---|---|\n")
-	for _, v := range Variables() {
-		b.WriteString("| `" + v.Name + "` | " + v.Default + " | " + cell(v.Meaning) + " |\n")
+// Group is a set of variables that a command needs. Only the variables of the
+// groups asked for are read and validated, so that e.g. a query of the history
+// works without a login.
+type Group uint
+
+// The groups, in the order of the documentation.
+const (
+	Kazoo    Group = 1 << iota // API, login, account
+	Delivery                   // public URL and the secrets in it
+	HookSet                    // which hooks to register, and how
+	Engine                     // reconcile and resync
+	Listen                     // listeners and who may use them
+	Journal                    // data directory and retention
+	Log                        // level and format
+	Onward                     // destinations, and what is kept for them
+	Cluster                    // the nodes that keep one journal
+
+	All = Kazoo | Delivery | HookSet | Engine | Listen | Journal | Log | Onward | Cluster
+)
+
+// groups lists the groups with their tag and title.
+func groups() []groupInfo {
+	return []groupInfo{
+		{Kazoo, "kazoo", "Kazoo"},
+		{Delivery, "delivery", "Delivery"},
+		{HookSet, "hooks", "Hooks"},
+		{Engine, "engine", "Repair"},
+		{Listen, "listen", "Listeners"},
+		{Journal, "journal", "Journal"},
+		{Log, "log", "Log"},
+		{Onward, "destinations", "Destinations"},
+		{Cluster, "cluster", "Cluster"},
 	}
-	return b.String()
+}
+
+type groupInfo struct {
+	group Group
+	tag   string
+	title string
+}
+
+func groupByTag(tag string) Group {
+	for _, g := range groups() {
+		if g.tag == tag {
+			return g.group
+		}
+	}
+	return 0
+}
+
+// Title is the heading of the group in help and documentation; empty for a
+// union of groups.
+func (g Group) Title() string {
+	for _, i := range groups() {
+		if i.group == g {
+			return i.title
+		}
+	}
+	return ""
 }
 
 // Manual returns the settings as markdown sections, one for each group, with
-// the reason for each default.
+// the reason for each default, and the keys of a destination.
 func Manual() string {
 	var b strings.Builder
 	for i, g := range groups() {
@@ -37,6 +88,18 @@ func Manual() string {
 			b.WriteString("| " + name + " | " + key + " | `--" + v.Flag() + "` | " + v.Default + " | " +
 				cell(v.Meaning) + " | " + cell(v.Reason) + " |\n")
 		}
+	}
+	b.WriteString("\n## Traces\n\nOpenTelemetry's own variables (`OTEL_EXPORTER_OTLP_ENDPOINT` and its like) switch traces on; they have no YAML key and no flag. See [operations.md](operations.md#traces).\n")
+	b.WriteString("\n## Keys of a destination\n\n| key | types | default | meaning |\n|---|---|---|---|\n")
+	for _, k := range destinationKeys() {
+		name, types := "`"+k.name+"`", "all"
+		if k.file {
+			name += ", `" + k.name + "_file`"
+		}
+		if k.types != nil {
+			types = strings.Join(k.types, ", ")
+		}
+		b.WriteString("| " + name + " | " + types + " | " + k.def + " | " + cell(k.meaning) + " |\n")
 	}
 	return b.String()
 }

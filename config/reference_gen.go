@@ -8,7 +8,7 @@ func fieldDocs() map[string]fieldDoc {
 		"KAZOO_API_URL": {
 			meaning: "Base URL of Kazoo's API (Crossbar), with or without `/v2`.",
 			def:     "required",
-			reason:  "no cluster can be guessed.",
+			reason:  "there is no sensible guess.",
 		},
 		"KAZOO_USERNAME": {
 			meaning: "Name of the user to log in as; needs `KAZOO_PASSWORD` and the account's name or realm.",
@@ -21,9 +21,9 @@ func fieldDocs() map[string]fieldDoc {
 			reason:  "see `KAZOO_USERNAME`.",
 		},
 		"KAZOO_HASH": {
-			meaning: "How name and password are hashed, and of which kind `KAZOO_CREDENTIALS` are: `md5` or `sha1`.",
+			meaning: "Hash of name and password, and of `KAZOO_CREDENTIALS`: `md5` or `sha1`.",
 			def:     "`md5`",
-			reason:  "it is what Kazoo assumes when a login doesn't say.",
+			reason:  "Kazoo assumes it when a login names none.",
 		},
 		"KAZOO_CREDENTIALS": {
 			meaning: "Lower-case hex digest of `username:password`, instead of name and password.",
@@ -48,32 +48,37 @@ func fieldDocs() map[string]fieldDoc {
 		"KAZOO_ACCOUNT_ID": {
 			meaning: "Id of the account to register hooks on (32 lower-case hexadecimal digits).",
 			def:     "the account of the login",
-			reason:  "it is the only account known to be allowed.",
+			reason:  "it is the only account that the login is known to allow.",
 		},
 		"KAZOO_API_RATE": {
-			meaning: "Requests a second that we send to Kazoo's API at most.",
+			meaning: "Most requests a second to Kazoo's API.",
 			def:     "`5`",
-			reason:  "Kazoo refills its bucket with 10 a second for all clients of an address together; half of that leaves room for others.",
+			reason:  "Kazoo grants 10 a second to all clients of one address together; half of that leaves room for others.",
+		},
+		"KAZOO_HMAC": {
+			meaning: "Signed requests: `auto` or `off`. Where the cluster offers version 2 hooks (Kazoo 5), `auto` registers them with a generated key, kept in DATA_DIR, and verifies each request.",
+			def:     "`auto`",
+			reason:  "the secret in the URL shows in proxies' logs; a key is never sent.",
 		},
 		"KAZOO_CA_FILE": {
 			meaning: "File of PEM certificates to verify Kazoo's TLS certificate with, beside the system's.",
 			def:     "none",
-			reason:  "the system's certificates do for a public certificate.",
+			reason:  "the system's certificates are enough for a public certificate.",
 		},
 		"KAZOO_INSECURE_TLS": {
 			meaning: "Don't verify Kazoo's TLS certificate. Warns at every start.",
 			def:     "`false`",
-			reason:  "without verification anyone on the way can take the login.",
+			reason:  "without verification anyone on the network path can steal the login.",
 		},
 		"PUBLIC_URL": {
 			meaning: "Base URL under which Kazoo reaches this service; the hook's path is added to it.",
-			def:     "required",
+			def:     "required, or the first of `ACME_DOMAINS`",
 			reason:  "behind proxies and address translation it can't be known from inside.",
 		},
 		"HOOK_SECRET": {
-			meaning: "Secret path segment of the hook's URL: whoever knows it can post events. At least 16 characters of `A-Z a-z 0-9 . _ ~ -`.",
+			meaning: "Secret path segment of the hook's URL. Anyone who knows it can post events. At least 16 characters of `A-Z a-z 0-9 . _ ~ -`.",
 			def:     "generated once, kept in `DATA_DIR`",
-			reason:  "Kazoo signs nothing, so the secret must be there, and must not change at a restart.",
+			reason:  "Kazoo 4 signs nothing, so a secret is needed, and it must not change at a restart.",
 		},
 		"HOOK_SECRET_PREVIOUS": {
 			meaning: "Former `HOOK_SECRET`, still accepted while the hooks move to the new one.",
@@ -81,29 +86,39 @@ func fieldDocs() map[string]fieldDoc {
 			reason:  "only needed while rotating.",
 		},
 		"SELF_CHECK": {
-			meaning: "Fetch a nonce from ourselves through `PUBLIC_URL` now and then and say so when it doesn't arrive: `on` or `off`.",
+			meaning: "Fetch a nonce from this service through `PUBLIC_URL` now and then, and log a warning if that fails: `on` or `off`.",
 			def:     "`off`",
 			reason:  "many networks don't let a service reach its own public address.",
 		},
 		"HOOKS": {
-			meaning: "What to hear of, separated by commas: `hook[:type[:action]]`, e.g. `object:user:doc_deleted`, `object:device` (all actions), `notifications:new_user`, `channel_create`.",
+			meaning: "Events to receive, comma-separated: `hook[:type[:action]]`, e.g. `object:user:doc_deleted`, `object:device` (all actions), `notifications:new_user`, `channel_create`.",
 			def:     "`object:user:doc_deleted`",
-			reason:  "deleted users are what the service was made for; every further hook costs Kazoo work.",
+			reason:  "the service was made for deleted users, and every further hook costs Kazoo work.",
 		},
 		"HOOK_NAME": {
-			meaning: "Owner mark: the first word of our hooks' names in Kazoo. Hooks without it are never touched, so two deployments on one account need two marks.",
+			meaning: "First word of our hooks' names in Kazoo. Hooks without it are never touched, so two deployments on one account need two names.",
 			def:     "`kazoohook`",
 			reason:  "one deployment on an account is the usual case.",
 		},
 		"HOOK_RETRIES": {
 			meaning: "Tries that Kazoo makes when the connection fails (0 to 4).",
 			def:     "`3`",
-			reason:  "two seconds lie between tries and each counts as a failure of six that switch the hook off: three bridge a restart and leave a margin.",
+			reason:  "tries are two seconds apart, and six failures switch the hook off. Three tries bridge a restart and leave a margin.",
 		},
 		"INCLUDE_SUBACCOUNTS": {
-			meaning: "Also hear of what happens in the account's sub-accounts.",
+			meaning: "Also receive the events of the account's sub-accounts.",
 			def:     "`false`",
 			reason:  "a reseller may have thousands of them.",
+		},
+		"HOOK_FORMAT": {
+			meaning: "Format in which Kazoo sends: `auto`, `form-data` or `json`. `auto` is `json` for version 2 hooks, for notifications that a form can't carry (of type `all`, bill_reminder, service_added, topup, transaction), for the hook `all` and for hooks of other applications, else `form-data`. `form-data` switches signatures off.",
+			def:     "`auto`",
+			reason:  "Kazoo's forms can't carry lists of objects, and only JSON can be verified.",
+		},
+		"HOOK_INTERNAL_LEGS": {
+			meaning: "Whether channel hooks also fire for call legs that stay within Kazoo. Sent as `include_internal_legs` where Kazoo knows it.",
+			def:     "`true`",
+			reason:  "it is Kazoo's own default.",
 		},
 		"RECONCILE_INTERVAL": {
 			meaning: "Time between two checks that our hooks are registered, unchanged and enabled; some jitter is added.",
@@ -111,19 +126,59 @@ func fieldDocs() map[string]fieldDoc {
 			reason:  "Kazoo needs at least 15 seconds to switch a failing hook off, and while it is off nothing is recorded.",
 		},
 		"RESYNC_INTERVAL": {
-			meaning: "Time between two comparisons of Kazoo's objects with our snapshot; one more follows every gap.",
+			meaning: "Time between two comparisons of Kazoo's objects with our snapshot; one more follows every outage.",
 			def:     "`6h`",
-			reason:  "it only finds what nothing else noticed, and lists every object.",
+			reason:  "it lists every object, and finds only what no event and no record of Kazoo's showed.",
+		},
+		"ACCOUNTS_INTERVAL": {
+			meaning: "Time between two comparisons of the account's sub-accounts with our snapshot, or `off`. It is used with `INCLUDE_SUBACCOUNTS` only.",
+			def:     "`10m`",
+			reason:  "Kazoo's HEAD sends no event when a sub-account is deleted; the comparison costs one request for each page of accounts.",
 		},
 		"RESYNC_MAX_DELETIONS": {
-			meaning: "Deletions that a resync may report by itself; more at once wait for `kazoohook resync --confirm`. A number, or `auto`: the larger of 20 and 10 % of the known objects.",
+			meaning: "Most deletions that a resync reports by itself; more at once wait for `kazoohook resync --confirm`. A number, or `auto`: the larger of 20 and 10 % of the known objects.",
 			def:     "`auto`",
 			reason:  "a broken listing looks like a mass deletion.",
 		},
 		"LISTEN_ADDR": {
-			meaning: "Address of the public listener, which Kazoo posts to.",
+			meaning: "Address of the public listener, to which Kazoo posts.",
 			def:     "`:8080`",
-			reason:  "needs no privilege, and is what proxies and platforms expect.",
+			reason:  "needs no privilege, and proxies and platforms expect it. With `ACME_DOMAINS` it is `:443`, where the CA and Kazoo connect.",
+		},
+		"TLS_CERT_FILE": {
+			meaning: "File of the public listener's certificate with its intermediates, as PEM; switches TLS on. Read again when it changes.",
+			def:     "none",
+			reason:  "usually a proxy in front ends TLS.",
+		},
+		"TLS_KEY_FILE": {
+			meaning: "File of that certificate's private key, as PEM.",
+			def:     "none",
+			reason:  "see `TLS_CERT_FILE`.",
+		},
+		"ACME_DOMAINS": {
+			meaning: "Names to get TLS certificates for from a CA by ACME, comma-separated; switches TLS on. `LISTEN_ADDR` then defaults to `:443`, and `PUBLIC_URL` to the first name.",
+			def:     "none",
+			reason:  "usually a proxy in front ends TLS.",
+		},
+		"ACME_EMAIL": {
+			meaning: "Email address that the CA may write to.",
+			def:     "none",
+			reason:  "Let's Encrypt no longer writes; other CAs may ask for it.",
+		},
+		"ACME_CA": {
+			meaning: "URL of the CA's ACME directory.",
+			def:     "Let's Encrypt's",
+			reason:  "it is free, and every Kazoo 5 trusts it.",
+		},
+		"ACME_CA_FILE": {
+			meaning: "File of PEM certificates to verify the CA's own server with, instead of the system's.",
+			def:     "none",
+			reason:  "only a private CA needs it.",
+		},
+		"ACME_HTTP_ADDR": {
+			meaning: "Address that answers the CA's HTTP-01 checks and nothing else, or `off`. The CA connects to port 80.",
+			def:     "`:80`",
+			reason:  "the CA needs one of two checks, this one or TLS-ALPN-01 at the public listener.",
 		},
 		"ADMIN_ADDR": {
 			meaning: "Address of the admin listener (page, metrics, API), or `off`.",
@@ -136,9 +191,9 @@ func fieldDocs() map[string]fieldDoc {
 			reason:  "on loopback the machine's own users are trusted.",
 		},
 		"TRUSTED_PROXIES": {
-			meaning: "Networks of proxies whose `X-Forwarded-For` is believed, as CIDR or single addresses.",
+			meaning: "Networks of proxies whose `X-Forwarded-For` and `X-Request-Id` are believed, as CIDR or single addresses.",
 			def:     "none",
-			reason:  "anyone can send the header.",
+			reason:  "anyone can send these headers.",
 		},
 		"ALLOW_CIDRS": {
 			meaning: "Networks that may post events, as CIDR or single addresses: Kazoo's.",
@@ -148,7 +203,7 @@ func fieldDocs() map[string]fieldDoc {
 		"SHUTDOWN_TIMEOUT": {
 			meaning: "Time that a stop waits for running requests.",
 			def:     "`10s`",
-			reason:  "what container platforms grant before they kill.",
+			reason:  "container platforms wait that long before they kill a process.",
 		},
 		"DATA_DIR": {
 			meaning: "Directory of the journal and the generated secret.",
@@ -156,7 +211,7 @@ func fieldDocs() map[string]fieldDoc {
 			reason:  "works without privilege; the container image sets `/data`.",
 		},
 		"JOURNAL_RETENTION": {
-			meaning: "Age from which events are removed from the journal. With less than 10m, one whose answer to Kazoo was lost may be told twice.",
+			meaning: "Age from which events are removed from the journal. With less than 10m, an event whose answer to Kazoo was lost may become two events.",
 			def:     "`720h`",
 			reason:  "about as long as Kazoo keeps its own record of failed attempts.",
 		},
@@ -166,7 +221,7 @@ func fieldDocs() map[string]fieldDoc {
 			reason:  "removing history for room is the operator's decision.",
 		},
 		"LOG_LEVEL": {
-			meaning: "Least severe level that is logged: `trace`, `debug`, `info`, `warn` or `error`. Events are logged at any level.",
+			meaning: "Lowest level that is logged: `trace`, `debug`, `info`, `warn` or `error`. Events are logged at any level.",
 			def:     "`info`",
 			reason:  "starts, changes and problems, and nothing per request.",
 		},
@@ -174,6 +229,61 @@ func fieldDocs() map[string]fieldDoc {
 			meaning: "Form of the log: `json`, or `console` for people.",
 			def:     "`json`",
 			reason:  "the lines are meant for machines.",
+		},
+		"LOG_LINE_MAX": {
+			meaning: "Longest line of an event, newline included, or `off`. Long values are cut; `truncated` says so, and `seq` finds the whole event in the history.",
+			def:     "`16KiB`",
+			reason:  "Docker cuts longer lines, and a piece of a line is not JSON.",
+		},
+		"FORWARD_URL": {
+			meaning: "Address that every event is delivered to by HTTP: it makes the destination `forward`, without a file. Further destinations are described in the YAML file under `destinations`.",
+			def:     "none",
+			reason:  "only the operator knows where events should go.",
+		},
+		"FORWARD_SECRET": {
+			meaning: "Keys that sign what is delivered to `FORWARD_URL`, as `whsec_...` (Standard Webhooks); several, one a line: all sign, the first is the newest.",
+			def:     "none",
+			reason:  "without a key nothing is signed.",
+		},
+		"FORWARD_EVENTS": {
+			meaning: "Events that are delivered to `FORWARD_URL`, comma-separated, with `*` and `?` as wildcards.",
+			def:     "all but `kazoohook.*`",
+			reason:  "HOOKS already chooses what is received.",
+		},
+		"BACKLOG_MAX": {
+			meaning: "How much is kept for destinations that are down, beyond `JOURNAL_RETENTION` and `JOURNAL_MAX_BYTES`: size, age, or both. Beyond it the oldest events become dead letters without a body.",
+			def:     "`10GiB,90d`",
+			reason:  "a destination may be down for weeks, and a disk is finite.",
+		},
+		"CLUSTER_PEERS": {
+			meaning: "Nodes of a cluster of three or five receivers that keep one replicated journal: `host:port` of every node, comma-separated, or one name that resolves to all of them.",
+			def:     "none",
+			reason:  "one node is simplest; several survive the loss of a machine.",
+		},
+		"CLUSTER_SIZE": {
+			meaning: "Number of nodes, 3 or 5; required where `CLUSTER_PEERS` is one name.",
+			def:     "the number of `CLUSTER_PEERS`",
+			reason:  "a name may not resolve to every node yet, and a cluster that begins with too few nodes could begin twice.",
+		},
+		"CLUSTER_LISTEN": {
+			meaning: "Address at which the other nodes reach this one, always over TLS.",
+			def:     "`:6222`",
+			reason:  "it is the port that NATS servers use among themselves.",
+		},
+		"CLUSTER_NODE": {
+			meaning: "Name of this node, different on each: 1 to 63 of `A-Z a-z 0-9 . _ -`. It is kept in `DATA_DIR`; the directory of another node is refused.",
+			def:     "the host name",
+			reason:  "machines and pods of a cluster have different names already.",
+		},
+		"CLUSTER_SECRET": {
+			meaning: "Secret that all nodes share, 16 characters or more: their connections and what they share are encrypted with it.",
+			def:     "required with `CLUSTER_PEERS`",
+			reason:  "anyone who knows it can join.",
+		},
+		"CLUSTER_SECRET_PREVIOUS": {
+			meaning: "Former `CLUSTER_SECRET`, still accepted while the nodes get the new one, one after the other.",
+			def:     "none",
+			reason:  "only needed while rotating.",
 		},
 	}
 }

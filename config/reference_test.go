@@ -2,14 +2,12 @@ package config
 
 import (
 	"bytes"
-	"errors"
 	"flag"
 	"fmt"
 	"go/ast"
 	"go/format"
 	"go/parser"
 	"go/token"
-	"io/fs"
 	"os"
 	"reflect"
 	"strings"
@@ -24,34 +22,25 @@ func TestFieldDocs(t *testing.T) {
 	checkGenerated(t, "reference_gen.go", generateDocs(t))
 }
 
-// TestDocumentation keeps the tables between the marks of README.md and
-// docs/configuration.md equal to the settings.
+// TestDocumentation keeps the tables between the markers of docs/configuration.md
+// equal to the settings.
 func TestDocumentation(t *testing.T) {
 	t.Parallel()
-	for path, table := range map[string]string{
-		"../README.md":             Reference(),
-		"../docs/configuration.md": Manual(),
-	} {
-		old, err := os.ReadFile(path)
-		if errors.Is(err, fs.ErrNotExist) && strings.Contains(path, "README") {
-			continue
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		const begin, end = "<!-- configuration:begin -->\n", "<!-- configuration:end -->"
-		head, rest, ok := strings.Cut(string(old), begin)
-		_, tail, ok2 := strings.Cut(rest, end)
-		if !ok || !ok2 {
-			t.Errorf("%s lacks the marks %q and %q", path, begin, end)
-			continue
-		}
-		checkGenerated(t, path, []byte(head+begin+table+end+tail))
+	const path = "../docs/configuration.md"
+	old, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
 	}
+	const begin, end = "<!-- configuration:begin -->\n", "<!-- configuration:end -->"
+	head, rest, ok := strings.Cut(string(old), begin)
+	_, tail, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		t.Fatalf("%s lacks the marks %q and %q", path, begin, end)
+	}
+	checkGenerated(t, path, []byte(head+begin+Manual()+end+tail))
 }
 
-// TestDefaults keeps the defaults that the comments promise equal to those of
-// Default.
+// TestDefaults keeps the defaults in the comments equal to those of Default.
 func TestDefaults(t *testing.T) {
 	t.Parallel()
 	byName := map[string]Setting{}

@@ -13,7 +13,7 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// TestSecretIsMasked prints a marked secret in every way we know of.
+// TestSecretIsMasked prints a secret in every way we know of.
 func TestSecretIsMasked(t *testing.T) {
 	t.Parallel()
 	const value = "MARKED-SECRET-0123"

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// misspelt finds environment variables that look like ours but aren't. Only
-// near misses count: Kubernetes sets KAZOO_SERVICE_HOST and its like for a
-// service that is called kazoo.
+// misspelt finds environment variables that are probably misspelt settings. Only
+// near misses count: Kubernetes sets KAZOO_SERVICE_HOST and others for a service
+// called kazoo.
 func misspelt(env values) []string {
 	var known []string
 	for _, v := range Variables() {
@@ -19,7 +19,7 @@ func misspelt(env values) []string {
 	}
 	var out []string
 	for n := range env {
-		if !strings.HasPrefix(n, "KAZOO_") && !strings.HasPrefix(n, "HOOK_") || slices.Contains(known, n) {
+		if !strings.HasPrefix(n, "KAZOO_") && !strings.HasPrefix(n, "HOOK_") && !strings.HasPrefix(n, "FORWARD_") && !strings.HasPrefix(n, "CLUSTER_") || slices.Contains(known, n) {
 			continue
 		}
 		if near := nearest(n, known); near != "" {

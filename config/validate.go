@@ -1,20 +1,20 @@
 package config
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"net"
 	"net/netip"
 	"net/url"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
 )
 
-// minSecret is the shortest secret that can't be guessed in reasonable time.
+// minSecret is the length from which a secret can't be guessed in reasonable time.
 const minSecret = 16
 
 var (
@@ -23,20 +23,21 @@ var (
 	hexDigits = regexp.MustCompile(`^[0-9a-f]*$`) // Kazoo compares them as text
 )
 
-// Validate reports everything wrong with the variables of the groups in need;
-// the error is of type Problems. Load calls it; it is there for configurations
-// that are built in code.
-func (c *Config) Validate(need Group) error { return c.validate(need, nil).err() }
+// Validate reports every problem of the variables of the groups in need; the error
+// is of type Problems. Load calls it. Configurations that are built in code call it
+// themselves.
+func (c *Config) Validate(need Group) error { return c.validate(need, nil, nil).err() }
 
-// validate checks what parsing could not: presence, ranges and variables that
-// depend on each other. Those in bad have a problem already and get no second.
-func (c *Config) validate(need Group, bad map[string]bool) Problems {
+// validate checks presence, ranges and variables that depend on each other.
+// Variables in bad have a problem already and get no second one.
+func (c *Config) validate(need Group, bad map[string]bool, compile Compile) Problems {
 	v := validator{Config: c, bad: bad}
 	for _, g := range []struct {
 		group Group
 		check func()
 	}{
 		{Kazoo, v.kazoo}, {Delivery, v.delivery}, {HookSet, v.hooks}, {Engine, v.engine}, {Listen, v.listen}, {Journal, v.journal},
+		{Onward, func() { v.destinations(compile) }}, {Cluster, v.cluster},
 	} {
 		if need&g.group != 0 {
 			g.check()
@@ -79,10 +80,10 @@ func (v *validator) kazoo() {
 	}
 }
 
-// login checks that there is exactly one way to log in, and all it needs.
+// login checks that exactly one way to log in is given, and given completely.
 func (v *validator) login() {
 	if v.bad["KAZOO_PASSWORD"] || v.bad["KAZOO_CREDENTIALS"] || v.bad["KAZOO_API_KEY"] {
-		return // what was meant can't be told
+		return // the way that was meant is not known
 	}
 	password := v.KazooUsername != "" || !v.KazooPassword.Empty()
 	credentials := !v.KazooCredentials.Empty()
@@ -127,9 +128,9 @@ func (v *validator) delivery() {
 	}
 }
 
-// publicURL refuses what Kazoo would refuse or could not reach.
-// (kazoo applications/crossbar/src/modules/cb_webhooks.erl; its HTTP client
-// speaks IPv4 only)
+// publicURL refuses a URL that Kazoo would refuse or could not reach (kazoo
+// applications/crossbar/src/modules/cb_webhooks.erl; its HTTP client speaks IPv4
+// only).
 func (v *validator) publicURL() {
 	const use = "use the address under which Kazoo reaches this service, e.g. https://hooks.example.com"
 	u := v.PublicURL
@@ -181,21 +182,24 @@ func (v *validator) hooks() {
 	if n := v.HookRetries; n < 0 || n > 4 {
 		v.fail("HOOK_RETRIES", fmt.Sprint(n), "is out of range; Kazoo accepts 0 to 4")
 	}
-	// A space would let the mark "a" claim the hooks of the mark "a b".
+	// With a space allowed, the name "a" would claim the hooks of the name "a b".
 	if n := v.HookName; n == "" || utf8.RuneCountInString(n) > 64 || strings.ContainsFunc(n, func(r rune) bool { return !unicode.IsPrint(r) || r == ' ' || r == utf8.RuneError }) {
-		v.fail("HOOK_NAME", n, "is no owner mark; use 1 to 64 printable characters without spaces")
+		v.fail("HOOK_NAME", n, "is not a valid name; use 1 to 64 printable characters without spaces")
 	}
 }
 
 func (v *validator) engine() {
 	v.longEnough("RECONCILE_INTERVAL", v.ReconcileInterval)
 	v.longEnough("RESYNC_INTERVAL", v.ResyncInterval)
+	if v.AccountsInterval != 0 {
+		v.longEnough("ACCOUNTS_INTERVAL", time.Duration(v.AccountsInterval))
+	}
 	if v.ResyncMaxDeletions < AutoDeletions {
 		v.fail("RESYNC_MAX_DELETIONS", v.ResyncMaxDeletions.String(), "is out of range; use a whole number from 1, or auto")
 	}
 }
 
-// longEnough refuses what would be a busy loop, or no time at all.
+// longEnough refuses intervals that would make a busy loop, or no time at all.
 func (v *validator) longEnough(variable string, d time.Duration) {
 	if d < time.Second {
 		v.fail(variable, formatDuration(d), "is too short; use 1s or more")
@@ -209,6 +213,8 @@ func (v *validator) listen() {
 	if a := v.ListenAddr; a == v.AdminAddr && !a.Off() && !strings.HasSuffix(string(a), ":0") {
 		v.fail("ADMIN_ADDR", a.String(), "is the public listener's address too; use another, or off")
 	}
+	v.certificate()
+	v.acme()
 	const use = "use at least 16 printable characters without spaces"
 	switch token := v.AdminToken; {
 	case token.Empty():
@@ -221,6 +227,35 @@ func (v *validator) listen() {
 		v.fail("ADMIN_TOKEN", masked, "can't stand in a header; %s", use)
 	}
 	v.longEnough("SHUTDOWN_TIMEOUT", v.ShutdownTimeout)
+}
+
+// certificate checks that certificate and key are both given, or neither.
+func (v *validator) certificate() {
+	cert, key := v.TLSCertFile, v.TLSKeyFile
+	switch {
+	case cert == "" && key == "":
+		return
+	case cert == "":
+		v.fail("TLS_CERT_FILE", "", "is missing although TLS_KEY_FILE is given; give both or none")
+		return
+	case key == "":
+		v.fail("TLS_KEY_FILE", "", "is missing although TLS_CERT_FILE is given; give both or none")
+		return
+	}
+	certPEM, certProblem := readBounded(cert, maxFile)
+	keyPEM, keyProblem := readBounded(key, maxFile)
+	if certProblem != "" {
+		v.fail("TLS_CERT_FILE", cert, "%s", certProblem)
+	}
+	if keyProblem != "" {
+		v.fail("TLS_KEY_FILE", key, "%s", keyProblem)
+	}
+	if certProblem != "" || keyProblem != "" {
+		return
+	}
+	if _, err := tls.X509KeyPair(certPEM, keyPEM); err != nil {
+		v.fail("TLS_CERT_FILE", cert, "is not a PEM certificate for the key in TLS_KEY_FILE %q: %s", key, strings.TrimPrefix(err.Error(), "tls: "))
+	}
 }
 
 // loopback reports whether only this machine can connect.
@@ -242,36 +277,8 @@ func (v *validator) journal() {
 	if s := v.JournalMaxBytes; s != 0 && s < least {
 		v.fail("JOURNAL_MAX_BYTES", s.String(), "is too small; use %s or more, or off", least)
 	}
-}
-
-// shortMemory is how long an event should be kept at least: until then Kazoo's
-// record of failed attempts may tell of it again.
-const shortMemory = 10 * time.Minute
-
-// warnings lists what is allowed but probably not meant.
-func (c *Config) warnings(need Group, env values) []string {
-	out := misspelt(env)
-	warn := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
-	if need&Kazoo != 0 {
-		if c.KazooInsecureTLS {
-			warn("KAZOO_INSECURE_TLS: Kazoo's certificate is not verified; anyone between us and Kazoo can take the login. Use KAZOO_CA_FILE")
-		}
-		if !c.KazooAPIKey.Empty() && (c.KazooAccountName != "" || c.KazooAccountRealm != "") {
-			warn("KAZOO_ACCOUNT_NAME, KAZOO_ACCOUNT_REALM: have no effect with KAZOO_API_KEY; use KAZOO_ACCOUNT_ID to choose an account")
-		}
+	const leastLine Size = 2 << 10
+	if s := v.LogLineMax; s != 0 && s < leastLine {
+		v.fail("LOG_LINE_MAX", s.String(), "is too small; use %s or more, or off", leastLine)
 	}
-	if need&Journal != 0 && c.JournalRetention < shortMemory {
-		warn("JOURNAL_RETENTION: %s is less than %s; an event whose answer to Kazoo was lost may then be told twice", formatDuration(c.JournalRetention), formatDuration(shortMemory))
-	}
-	if need&HookSet != 0 {
-		for _, h := range c.Hooks {
-			if h.Hook == "object" && !slices.Contains(objectTypes(), h.Type) {
-				warn("HOOKS: %q has a type that is not known here; known are %s", h, strings.Join(objectTypes(), ", "))
-			}
-			if h.Hook == all && len(c.Hooks) > 1 {
-				warn("HOOKS: \"all\" covers the other hooks too; their events come twice")
-			}
-		}
-	}
-	return out
 }

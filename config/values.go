@@ -7,9 +7,10 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"time"
 )
 
-// Hash is the digest that a login is made of.
+// Hash is the digest of a login.
 type Hash string
 
 // The digests that Kazoo knows.
@@ -29,7 +30,7 @@ func (h Hash) HexLen() int {
 	return 32
 }
 
-// LogLevel is the least severe level that is logged; zerolog's name for it.
+// LogLevel is the lowest level that is logged, by zerolog's name.
 type LogLevel string
 
 // The levels.
@@ -44,6 +45,39 @@ const (
 // UnmarshalText accepts the names of the levels.
 func (l *LogLevel) UnmarshalText(text []byte) error {
 	return setEnum(l, text, LogTrace, LogDebug, LogInfo, LogWarn, LogError)
+}
+
+// HookFormat is the format in which Kazoo sends.
+type HookFormat string
+
+// The formats.
+const (
+	FormatAuto HookFormat = "auto"
+	FormatForm HookFormat = "form-data"
+	FormatJSON HookFormat = "json"
+)
+
+// UnmarshalText accepts the names of the formats.
+func (f *HookFormat) UnmarshalText(text []byte) error {
+	return setEnum(f, text, FormatAuto, FormatForm, FormatJSON)
+}
+
+// HMAC switches signed requests.
+type HMAC string
+
+// The choices.
+const (
+	HMACAuto HMAC = "auto"
+	HMACOff  HMAC = "off"
+)
+
+// UnmarshalText accepts the names of the choices.
+func (m *HMAC) UnmarshalText(text []byte) error {
+	if isOff(string(text)) {
+		*m = HMACOff
+		return nil
+	}
+	return setEnum(m, text, HMACAuto, HMACOff)
 }
 
 // LogFormat is the form of the log.
@@ -94,6 +128,10 @@ func (s Switch) String() string {
 
 const off = "off"
 
+// isOff also accepts false: that is what Helm, Ansible and others that read YAML 1.1 make
+// of off without quotes.
+func isOff(text string) bool { return strings.EqualFold(text, off) || strings.EqualFold(text, "false") }
+
 func parseBool(text string) (bool, error) {
 	switch strings.ToLower(text) {
 	case "true", "yes", "on", "1":
@@ -107,7 +145,7 @@ func parseBool(text string) (bool, error) {
 // Addr is a TCP address to listen on, host:port; empty for off.
 type Addr string
 
-// Off reports whether there is to be no listener.
+// Off reports whether the listener is switched off.
 func (a Addr) Off() bool { return a == "" }
 
 // String returns the address, or "off".
@@ -120,7 +158,7 @@ func (a Addr) String() string {
 
 // UnmarshalText accepts host:port, :port and off.
 func (a *Addr) UnmarshalText(text []byte) error {
-	if strings.EqualFold(string(text), off) {
+	if isOff(string(text)) {
 		*a = ""
 		return nil
 	}
@@ -136,13 +174,41 @@ func (a *Addr) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// MaxDeletions is how many deletions a resync may report by itself.
+// Interval is a time between two runs of something; 0 for off.
+type Interval time.Duration
+
+// String returns the interval, or "off".
+func (i Interval) String() string {
+	if i == 0 {
+		return off
+	}
+	return formatDuration(time.Duration(i))
+}
+
+// UnmarshalText accepts a duration of a second or more, and off.
+func (i *Interval) UnmarshalText(text []byte) error {
+	if isOff(string(text)) {
+		*i = 0
+		return nil
+	}
+	d, err := time.ParseDuration(string(text))
+	switch {
+	case err != nil:
+		return errors.New("is not a duration; use numbers with units, e.g. 30s, 10m or 6h, or off")
+	case d < time.Second:
+		return errors.New("is too short; use 1s or more, or off")
+	}
+	*i = Interval(d)
+	return nil
+}
+
+// MaxDeletions is the most deletions that a resync reports by itself.
 type MaxDeletions int
 
-// AutoDeletions leaves the number to the size of the snapshot.
+// AutoDeletions derives the number from the size of the snapshot.
 const AutoDeletions MaxDeletions = 0
 
-// For returns the number for a snapshot of known objects.
+// For returns the number for a snapshot of that many known objects.
 func (m MaxDeletions) For(known int) int {
 	if m == AutoDeletions {
 		return max(20, known/10)
@@ -204,7 +270,7 @@ func (s Size) String() string {
 // UnmarshalText accepts a number with an optional unit, and off.
 func (s *Size) UnmarshalText(text []byte) error {
 	t := strings.TrimSpace(string(text))
-	if strings.EqualFold(t, off) {
+	if isOff(t) {
 		*s = 0
 		return nil
 	}

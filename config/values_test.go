@@ -3,6 +3,7 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -24,6 +25,37 @@ func TestSize(t *testing.T) {
 		s := Size(7)
 		if err := s.UnmarshalText([]byte(text)); err == nil && text != "9e18" || err != nil && s != 7 {
 			t.Errorf("%q: %d %v", text, s, err)
+		}
+	}
+}
+
+// TestOff: where off is a value, false is the same.
+func TestOff(t *testing.T) {
+	t.Parallel()
+	found := 0
+	for _, v := range Variables() {
+		if !strings.Contains(v.Meaning, "`off`") {
+			continue
+		}
+		found++
+		for _, text := range []string{"off", "OFF", "false", "False"} {
+			c := Default()
+			if err := v.set(c, text); err != nil || v.format(c) != "off" {
+				t.Errorf("%s, %s: %q, %v", v.Name, text, v.format(c), err)
+			}
+		}
+	}
+	if found < 7 {
+		t.Errorf("only %d settings can be off", found)
+	}
+}
+
+func TestInterval(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{"off": "off", "OFF": "off", "90m": "1h30m", "1s": "1s"} {
+		var i Interval
+		if err := i.UnmarshalText([]byte(text)); err != nil || i.String() != want {
+			t.Errorf("%q: %s %v", text, i, err)
 		}
 	}
 }

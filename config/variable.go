@@ -6,10 +6,14 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"path"
 	"reflect"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+
+	"golang.org/x/net/idna"
 )
 
 // Variable describes one setting, for flags and documentation.
@@ -20,17 +24,18 @@ type Variable struct {
 	Bool    bool   // its flag needs no value
 	Default string // markdown: a literal in backquotes, or words
 	Meaning string // markdown
-	Reason  string // why the default is what it is, markdown
+	Reason  string // for the default, markdown
 
-	accept string // what a number may be
+	accept string // accepted numbers, in words
+	lines  bool   // a secret of several lines
 	index  int    // of the field in Config
 }
 
 // Key returns the YAML key.
 func (v Variable) Key() string { return strings.ToLower(v.Name) }
 
-// Flag returns the flag's name without dashes. A secret's value would show in
-// the list of processes, so its flag names a file.
+// Flag returns the flag's name without dashes. The flag of a secret names a file,
+// because the list of processes would show the value.
 func (v Variable) Flag() string {
 	n := strings.ReplaceAll(v.Key(), "_", "-")
 	if v.Secret {
@@ -74,18 +79,19 @@ func Variables() []Variable {
 			Meaning: d.meaning,
 			Reason:  d.reason,
 			accept:  f.Tag.Get("accept"),
+			lines:   f.Tag.Get("lines") != "",
 			index:   i,
 		})
 	}
 	return out
 }
 
-// fieldDoc is what a field's comment says; reference_gen.go holds them.
+// fieldDoc is the parsed comment of a field; reference_gen.go holds them.
 type fieldDoc struct{ meaning, def, reason string }
 
 // set parses text into the variable's field.
 func (v Variable) set(c *Config, text string) error {
-	switch p := reflect.ValueOf(c).Elem().Field(v.index).Addr().Interface().(type) {
+	switch p := c.field(v).Addr().Interface().(type) {
 	case encoding.TextUnmarshaler:
 		return p.UnmarshalText([]byte(text))
 	case **url.URL:
@@ -93,9 +99,9 @@ func (v Variable) set(c *Config, text string) error {
 	case *[]netip.Prefix:
 		return setPrefixes(p, text)
 	case *time.Duration:
-		d, err := time.ParseDuration(text)
+		d, err := parseDuration(text)
 		if err != nil {
-			return errors.New("is not a duration; use numbers with units, e.g. 30s, 10m or 6h")
+			return err
 		}
 		*p = d
 	case *bool:
@@ -127,7 +133,7 @@ func (v Variable) set(c *Config, text string) error {
 // format returns the value of the variable's field as set would take it;
 // secrets are masked.
 func (v Variable) format(c *Config) string {
-	switch f := reflect.ValueOf(c).Elem().Field(v.index).Interface().(type) {
+	switch f := c.field(v).Interface().(type) {
 	case *url.URL:
 		if f == nil {
 			return ""
@@ -148,7 +154,28 @@ func (v Variable) format(c *Config) string {
 	}
 }
 
-// formatDuration leaves out the zero units that time.Duration prints.
+// parseDuration takes Go's durations, and days before them: 30s, 6h, 30d, 1d12h.
+// formatDuration omits the zero units that time.Duration prints.
+func parseDuration(text string) (time.Duration, error) {
+	const day = 24 * time.Hour
+	bad := errors.New("is not a duration; use numbers with units, e.g. 30s, 10m or 6h")
+	days, rest, ok := strings.Cut(text, "d")
+	if !ok {
+		days, rest = "0", text
+	} else if rest == "" {
+		rest = "0s"
+	}
+	n, err := strconv.ParseUint(days, 10, 16)
+	if err != nil {
+		return 0, bad
+	}
+	d, err := time.ParseDuration(rest)
+	if err != nil || n > 0 && d < 0 {
+		return 0, bad
+	}
+	return time.Duration(n)*day + d, nil
+}
+
 func formatDuration(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
@@ -160,9 +187,9 @@ func formatDuration(d time.Duration) string {
 	return s
 }
 
-// setURL accepts what can be extended by a path: an absolute http or https URL
-// without user, query and fragment. The errors of net/url repeat their input,
-// which may hold a password, and are not passed on.
+// setURL accepts a URL that a path can be added to: absolute, http or https,
+// without user, query and fragment. The errors of net/url repeat their input, which
+// may hold a password, so they are not passed on.
 func setURL(target **url.URL, text string) error {
 	u, err := url.Parse(text)
 	switch {
@@ -180,7 +207,18 @@ func setURL(target **url.URL, text string) error {
 			return errors.New("has no valid port; use 1 to 65535")
 		}
 	}
+	if strings.IndexFunc(u.Hostname(), func(r rune) bool { return r > unicode.MaxASCII }) >= 0 {
+		// DNS and Kazoo need ASCII: bücher.example is xn--bcher-kva.example.
+		host, err := idna.Lookup.ToASCII(u.Hostname())
+		if err != nil {
+			return errors.New("holds a host name that is not possible in DNS; write it in ASCII (xn--...)")
+		}
+		u.Host = strings.Replace(u.Host, u.Hostname(), host, 1)
+	}
 	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), strings.TrimRight(u.RawPath, "/")
+	if u.Path != "" && path.Clean(u.Path) != u.Path {
+		return errors.New("holds // or a segment . or .. in its path, which proxies rewrite; leave it out")
+	}
 	*target = u
 	return nil
 }
@@ -202,7 +240,7 @@ func setPrefixes(target *[]netip.Prefix, text string) error {
 		}
 		switch {
 		case err != nil || !p.IsValid():
-			problems = append(problems, valueError{entry, "is no network; use CIDR or single addresses, e.g. 10.0.0.0/8,192.0.2.7"})
+			problems = append(problems, valueError{entry, "is not a network; use CIDR or single addresses, e.g. 10.0.0.0/8,192.0.2.7"})
 		case p != p.Masked():
 			problems = append(problems, valueError{entry, fmt.Sprintf("has bits beyond its length; use %s for the network or %s for the address", p.Masked(), p.Addr())})
 		default:

@@ -1,6 +1,8 @@
 package handlers
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"mime"
 	"net/http"
@@ -10,8 +12,8 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// adminHeaders sets what every admin answer carries, and the time a reader may
-// take for it: the server has no write timeout, which would end every stream.
+// adminHeaders sets the headers of every admin answer, and its write deadline: the
+// server has no write timeout, because that would end every stream.
 func adminHeaders(timeout time.Duration) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -28,13 +30,13 @@ func adminHeaders(timeout time.Duration) func(http.Handler) http.Handler {
 	}
 }
 
-// extend gives the reader that long from now. Without a connection (a test's
-// recorder) there is nothing to limit.
+// extend sets the write deadline to timeout from now. A test's recorder has no
+// connection, and no deadline.
 func extend(w http.ResponseWriter, timeout time.Duration) {
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(timeout))
 }
 
-func adminRecover(d Deps) func(http.Handler) http.Handler {
+func adminRecover(d Common) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			defer func() {
@@ -55,8 +57,8 @@ func adminRecover(d Deps) func(http.Handler) http.Handler {
 	}
 }
 
-// failed answers 500, or 503 if the caller's context ended, and logs why: what
-// went wrong inside is for the log only.
+// failed answers 500, or 503 if the caller's context ended. Only the log gets the
+// reason.
 func failed(w http.ResponseWriter, r *http.Request, log zerolog.Logger, err error) {
 	if r.Context().Err() != nil {
 		writeProblem(w, http.StatusServiceUnavailable, "The request was cancelled.")
@@ -66,8 +68,8 @@ func failed(w http.ResponseWriter, r *http.Request, log zerolog.Logger, err erro
 	writeProblem(w, http.StatusInternalServerError, "See the log for the reason.")
 }
 
-// jsonOnly refuses a body that is not declared as JSON: a form can be posted by
-// any page a browser shows, JSON can't.
+// jsonOnly refuses a body that is not declared as JSON: any web page can make a
+// browser post a form, but not JSON.
 func jsonOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/json" {
@@ -76,4 +78,56 @@ func jsonOnly(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// problem is an error answer of the admin listener (RFC 9457).
+type problem struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail,omitempty"`
+}
+
+// writeProblem answers with an error. The detail tells the caller what to do. It
+// must not reveal internals.
+func writeProblem(w http.ResponseWriter, status int, detail string) {
+	writeProblemOf(w, "about:blank", status, detail)
+}
+
+// writeProblemOf is writeProblem for an error that programs must distinguish from
+// others of the same status: by its type (RFC 9457).
+func writeProblemOf(w http.ResponseWriter, kind string, status int, detail string) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	writeJSONStatus(w, status, problem{
+		Type: kind, Title: http.StatusText(status), Status: status, Detail: detail,
+	})
+}
+
+func writeJSON(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	writeJSONStatus(w, http.StatusOK, v)
+}
+
+func writeJSONStatus(w http.ResponseWriter, status int, v any) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(true)
+	if err := e.Encode(v); err != nil {
+		// Only the type of a dependency can fail to marshal. Nothing has been sent
+		// yet.
+		w.Header().Set("Content-Type", "application/problem+json")
+		status = http.StatusInternalServerError
+		b.Reset()
+		b.WriteString(`{"type":"about:blank","title":"Internal Server Error","status":500}` + "\n")
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write(b.Bytes()) // the reader may have hung up
+}
+
+func notFoundProblem(w http.ResponseWriter, _ *http.Request) {
+	writeProblem(w, http.StatusNotFound, "There is nothing at this path.")
+}
+
+func methodProblem(w http.ResponseWriter, r *http.Request) {
+	writeProblem(w, http.StatusMethodNotAllowed, r.Method+" is not possible here.")
 }

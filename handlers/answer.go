@@ -2,27 +2,33 @@ package handlers
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"strings"
 
 	"kazoohook/internal/event"
 )
 
-// answer writes the one answer to a delivery that came with the secret, and
-// counts it.
+// answer writes the answer to a request that came with the secret, and counts it.
 type answer struct {
 	w        http.ResponseWriter
 	r        *http.Request
 	receiver *receiver
 	hook     string
-	begun    bool // the status line is out or on its way
+	begun    bool // the status line may have been sent
+	status   int  // of the answer
+	trace    Trace
 }
 
-// ok writes the 200 and reports whether it went out to a Kazoo that was still
-// there. The flush is explicit because the outcome of the implicit one, after
-// the handler has returned, is told to nobody.
+// traced ends the request's trace.
+func (a *answer) traced() { a.trace.Answered(a.status) }
+
+// ok writes the 200 and reports whether it was sent while Kazoo was still
+// connected. The flush is explicit because the implicit one, after the handler has
+// returned, reports no error.
 func (a *answer) ok(rec event.Record, done event.Appended) bool {
 	switch {
 	case done.Duplicate:
@@ -34,55 +40,68 @@ func (a *answer) ok(rec event.Record, done event.Appended) bool {
 	}
 	h := a.w.Header()
 	h["Content-Type"], h["Content-Length"] = a.receiver.text, a.receiver.length
-	gone := a.r.Context().Err() != nil
-	a.begun = true
+	hungUp := a.r.Context().Err() != nil
+	a.begun, a.status = true, http.StatusOK
 	a.w.WriteHeader(http.StatusOK)
 	if _, err := a.w.Write([]byte(ackBody)); err != nil {
 		return false
 	}
-	if f, ok := a.w.(interface{ FlushError() error }); ok {
-		if err := f.FlushError(); err != nil {
-			return false
-		}
+	if a.flush() != nil {
+		return false
 	}
-	return !gone
+	return !hungUp
 }
 
 // resend answers 503 so that Kazoo's HTTP client sends the same again.
 func (a *answer) resend(o outcome, after string) {
 	a.w.Header().Set("Retry-After", after)
 	if o != unavailable {
-		// Draining: the connection must not outlive us. Broken, panic: what follows
-		// on it can't be trusted. What is left of the body is still read, after the
-		// answer, since to close on unread bytes may cost Kazoo the answer.
+		// Draining: the process ends soon. Broken or panicked: the rest of the
+		// connection can't be trusted.
 		a.w.Header().Set("Connection", "close")
 	}
 	a.fail(o, http.StatusServiceUnavailable, "not taken now, please resend")
 }
 
 func (a *answer) tooLarge() {
-	a.receiver.tellRefused(a.r)
-	hangUp(a.w, a.r)
+	a.receiver.noteRefused(a.r)
+	a.w.Header().Set("Connection", "close")
 	a.fail(tooLarge, http.StatusRequestEntityTooLarge, "body too large")
 }
 
 func (a *answer) methodNotAllowed() {
-	a.receiver.tellRefused(a.r)
+	a.receiver.noteRefused(a.r)
 	a.w.Header().Set("Allow", "GET, POST, PUT")
-	hangUp(a.w, a.r)
+	a.w.Header().Set("Connection", "close")
 	a.fail(badMethod, http.StatusMethodNotAllowed, "method not allowed")
 }
 
+// fail writes an answer other than 200 and flushes it: once the handler has
+// returned, the server may give the connection's place to another.
 func (a *answer) fail(o outcome, status int, text string) {
 	a.count(o)
-	a.begun = true
-	http.Error(a.w, text, status)
+	a.begun, a.status = true, status
+	h := a.w.Header()
+	h["Content-Type"] = a.receiver.text
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Length", strconv.Itoa(len(text)+1))
+	a.w.WriteHeader(status)
+	if _, err := io.WriteString(a.w, text+"\n"); err == nil {
+		_ = a.flush() // the sender sends it again, or has hung up
+	}
+}
+
+func (a *answer) flush() error {
+	if f, ok := a.w.(interface{ FlushError() error }); ok {
+		return f.FlushError()
+	}
+	return nil
 }
 
 func (a *answer) count(o outcome) { a.receiver.metrics.delivered(a.hook, o) }
 
-// recover turns a panic into a 503 with Retry-After: a defect of ours must cost
-// Kazoo no failure. It is deferred directly, as recover demands.
+// recover turns a panic into a 503 with Retry-After: a bug here must not count as a
+// failure of the hook. It must be deferred directly (Go's recover).
 func (a *answer) recover() {
 	v := recover()
 	if v == nil {
@@ -94,15 +113,15 @@ func (a *answer) recover() {
 	h := a.receiver
 	h.metrics.panics.WithLabelValues("public").Inc()
 	h.log.Error().Str("hook", a.hook).Str("panic", h.secrets.mask(panicText(v))).
-		Str("stack", h.secrets.mask(string(debug.Stack()))).Msg("panic while taking a delivery")
+		Str("stack", h.secrets.mask(string(debug.Stack()))).Msg("panic while taking a request of Kazoo")
 	if a.begun {
-		return // and counted
+		return // the request is counted already
 	}
 	a.resend(panicked, retrySoon)
 }
 
-// panicText describes a panic without what it may have been given: only the
-// runtime's own messages are free of the delivery's content.
+// panicText describes a panic without the request's content: it repeats only
+// messages of Go's runtime.
 func panicText(v any) string {
 	if err, ok := v.(runtime.Error); ok {
 		return strings.ToValidUTF8(err.Error(), "?")

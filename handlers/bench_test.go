@@ -9,7 +9,7 @@ import (
 	"kazoohook/internal/event"
 )
 
-// nullWriter costs nothing, so that a benchmark shows the handler alone.
+// nullWriter does nothing, so that a benchmark measures only the handler.
 type nullWriter struct{ header http.Header }
 
 func (w *nullWriter) Header() http.Header         { return w.header }
@@ -23,9 +23,9 @@ func (nullJournal) Append(context.Context, event.Record) (event.Appended, error)
 	return event.Appended{Seq: 1}, nil
 }
 func (nullJournal) Acknowledged(event.Record, event.Appended, bool) {}
-func (nullJournal) Refused(event.Record)                            {}
+func (nullJournal) Refused(event.Record, event.Appended)            {}
 
-// body is a request body that is read again and again.
+// body is a request body that can be read repeatedly.
 type body struct {
 	text string
 	at   int
@@ -41,9 +41,9 @@ func (b *body) Read(p []byte) (int, error) {
 }
 func (b *body) Close() error { return nil }
 
-// BenchmarkReceive is the ack path without net/http and without the journal.
+// BenchmarkReceive measures the receive path without net/http and the journal.
 func BenchmarkReceive(b *testing.B) {
-	public, _ := New(Deps{Journal: nullJournal{}, Secret: testSecret})
+	public := Public(PublicDeps{Journal: nullJournal{}, Secret: testSecret})
 	r, err := http.NewRequestWithContext(b.Context(), http.MethodPost, "/kazoo/"+testSecret+"/object", http.NoBody)
 	if err != nil {
 		b.Fatal(err)

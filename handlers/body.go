@@ -14,9 +14,8 @@ import (
 
 var errTooLarge = errors.New("body over the limit")
 
-// readBody reads the body up to limit and not a byte further. What it returns
-// belongs to the record from then on and is never reused: the journal may hold
-// on to it after an Append that timed out.
+// readBody reads at most limit bytes of the body. The buffer is never reused: the
+// journal may still hold it after an Append that timed out.
 func readBody(r *http.Request, limit int64) ([]byte, error) {
 	n := r.ContentLength
 	if n > limit {
@@ -30,7 +29,7 @@ func readBody(r *http.Request, limit int64) ([]byte, error) {
 		}
 		return body, nil
 	}
-	body := make([]byte, 0, 1024) // chunked: grows as bytes arrive, not as they are announced
+	body := make([]byte, 0, 1024) // chunked: grows as bytes arrive
 	for {
 		if len(body) == cap(body) {
 			body = append(body, 0)[:len(body)]
@@ -49,8 +48,8 @@ func readBody(r *http.Request, limit int64) ([]byte, error) {
 	}
 }
 
-// oneObject reads the body of an admin request, a small JSON object and nothing
-// behind it, and reports whether it was one with no field that into lacks.
+// oneObject reads the body of an admin request into into. It reports whether the
+// body is one small JSON object without unknown fields.
 func oneObject(w http.ResponseWriter, r *http.Request, into any) bool {
 	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4<<10))
 	dec.DisallowUnknownFields()
@@ -61,10 +60,11 @@ func oneObject(w http.ResponseWriter, r *http.Request, into any) bool {
 	return err == io.EOF
 }
 
-// routed is event.Route, except for what it can't be asked: a compressed body
-// (Kazoo sends none; unpacking one would invite bombs) and a delivery that
-// makes it panic, which as a 503 would come again for ever.
-func (h *receiver) routed(d event.Delivery, encoding string) (rec event.Record) {
+// routed is event.Route with two exceptions, which become unknown events: a
+// compressed body (Kazoo sends none, and unpacking would allow decompression
+// bombs), and a request for which Route panics (answered 503, Kazoo would resend it
+// forever).
+func (h *receiver) routed(d event.Request, encoding string) (rec event.Record) {
 	if encoding != "" && !strings.EqualFold(encoding, "identity") {
 		return unrouted(d, "content encoding "+clip(encoding, 32)+" is not understood")
 	}
@@ -73,22 +73,23 @@ func (h *receiver) routed(d event.Delivery, encoding string) (rec event.Record) 
 			h.metrics.panics.WithLabelValues("public").Inc()
 			h.log.Error().Str("hook", d.Hook).Str("panic", h.secrets.mask(panicText(v))).
 				Str("stack", h.secrets.mask(string(debug.Stack()))).
-				Msg("panic while routing a delivery: it is kept as unknown")
+				Msg("panic while routing a request: it is kept as unknown")
 			rec = unrouted(d, "routing failed: "+panicText(v))
 		}
 	}()
 	return h.route(d)
 }
 
-// unrouted keeps a delivery as an unknown event, under the most careful rule.
-func unrouted(d event.Delivery, problem string) event.Record {
+// unrouted makes an unknown event of a request, with the most careful rule for
+// duplicates.
+func unrouted(d event.Request, problem string) event.Record {
 	sum := sha256.New()
 	for _, s := range []string{d.Hook, d.HookID, d.ContentType} {
 		io.WriteString(sum, s) //nolint:errcheck // a hash never fails
 		sum.Write([]byte{0})
 	}
 	sum.Write(d.Body)
-	rec := event.Record{Delivery: d, Event: event.Unknown, Problem: problem}
+	rec := event.Record{Request: d, Event: event.Unknown, Problem: problem}
 	rec.Dedupe.Rule = event.RuleUnacknowledged
 	copy(rec.Dedupe.Key[:], sum.Sum(nil))
 	return rec

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -16,20 +15,20 @@ import (
 )
 
 const (
-	jsonDefault = 100
-	jsonMost    = 1000
-	linesMost   = 100_000
-	// jsonBytes bounds one JSON answer, whatever the limit: an event may be as
-	// large as a body. What doesn't fit is behind the cursor.
+	jsonDefault  = 100
+	jsonMost     = 1000
+	linesDefault = 100_000
+	exportMost   = 10_000_000
+	// jsonBytes bounds one JSON answer whatever the limit, because events may be
+	// large. The cursor leads to the rest.
 	jsonBytes = 8 << 20
-	// pageSize is how many records are in memory at once.
+	// pageSize is the most records in memory at once.
 	pageSize = 100
 )
 
-// listEvents answers /api/events: the history, newest first, as JSON with a
-// cursor or, where the client accepts application/x-ndjson or asks for
-// format=ndjson, as one event a line.
-func listEvents(d Deps) http.Handler {
+// listEvents answers /api/events: the history, newest first, as JSON with a cursor,
+// as lines or as a table (formatOf).
+func listEvents(d AdminDeps) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		values := r.URL.Query()
 		q, err := queryParams(values, d.Now())
@@ -37,70 +36,74 @@ func listEvents(d Deps) http.Handler {
 			writeProblem(w, http.StatusBadRequest, err.Error())
 			return
 		}
+		format := formatOf(r)
 		fallback, most := jsonDefault, jsonMost
-		lines := wantsLines(r)
-		if lines {
-			fallback, most = linesMost, linesMost
+		switch format {
+		case formatLines:
+			fallback, most = linesDefault, exportMost
+		case formatCSV:
+			fallback, most = exportMost, exportMost
 		}
 		limit, err := limitParam(values, fallback, most)
 		if err != nil {
 			writeProblem(w, http.StatusBadRequest, err.Error())
 			return
 		}
-		p := pager{history: d.History, query: q, left: limit}
-		if lines {
-			writeLines(w, r, d, &p)
+		history, err := historyOf(r.Context(), d, values)
+		if err != nil {
+			writeProblem(w, http.StatusBadRequest, err.Error())
 			return
 		}
-		writePage(w, r, d, &p)
+		p := pager{history: history, query: q, left: limit}
+		if format == formatJSON {
+			writePage(w, r, d, &p)
+			return
+		}
+		if values.Has("download") {
+			attach(w, format, d.Now())
+		}
+		if format == formatCSV {
+			writeRecords(w, r, d, &p, newTable(d))
+			return
+		}
+		writeRecords(w, r, d, &p, newLines(d))
 	})
 }
 
-func wantsLines(r *http.Request) bool {
-	switch r.URL.Query().Get("format") {
-	case "ndjson":
-		return true
-	case "json":
-		return false
-	}
-	return strings.Contains(r.Header.Get("Accept"), "application/x-ndjson")
-}
-
-// pager reads a query page by page, so that no answer holds more than one page
-// of raw bodies in memory. The journal may cut a page short where events are
-// large: only an empty one is the end.
+// pager reads a query page by page, so an answer holds at most one page of raw
+// bodies in memory. The journal may return a short page because events are large or
+// because many don't match. Only next == 0 means the end.
 type pager struct {
 	history History
 	query   event.Query
 	left    int
+	done    bool // the end, or the limit, was reached
+	short   bool // the last page was cut short
 }
 
-// next returns the next page, empty at the end.
+// next returns the next page.
 func (p *pager) next(ctx context.Context) ([]event.Record, error) {
-	if p.left <= 0 {
-		return nil, nil
-	}
 	p.query.Limit = min(p.left, pageSize)
-	records, err := p.history.Query(ctx, p.query)
+	records, next, err := p.history.Query(ctx, p.query)
 	if err != nil {
 		return nil, err
 	}
 	p.left -= len(records)
-	if len(records) > 0 {
-		p.from(records[len(records)-1].Seq)
-	}
+	p.short = next != 0 && len(records) < p.query.Limit
+	p.done = next == 0 || p.left <= 0
+	p.from(next)
 	return records, nil
 }
 
-// more reports whether there is anything behind the event with that seq.
+// more reports whether there may be events after that seq.
 func (p *pager) more(ctx context.Context, seq int64) (bool, error) {
 	p.from(seq)
 	p.query.Limit = 1
-	records, err := p.history.Query(ctx, p.query)
-	return len(records) > 0, err
+	records, next, err := p.history.Query(ctx, p.query)
+	return len(records) > 0 || next != 0, err
 }
 
-// from lets the query go on behind the event with that seq.
+// from continues the query after that seq.
 func (p *pager) from(seq int64) {
 	if p.query.OldestFirst {
 		p.query.After = seq
@@ -109,87 +112,60 @@ func (p *pager) from(seq int64) {
 	}
 }
 
-func writePage(w http.ResponseWriter, r *http.Request, d Deps, p *pager) {
+// at returns the position at which the query continues.
+func (p *pager) at() int64 {
+	if p.query.OldestFirst {
+		return p.query.After
+	}
+	return p.query.Before
+}
+
+func writePage(w http.ResponseWriter, r *http.Request, d AdminDeps, p *pager) {
 	b := []byte(`{"events":[`)
 	var last int64
-	full := false
-	for !full {
+	full, more := false, false
+	for !full && !p.done && !p.short {
 		records, err := p.next(r.Context())
 		if err != nil {
 			failed(w, r, d.Log, err)
 			return
 		}
-		if len(records) == 0 {
-			break
-		}
-		for _, rec := range records {
+		for i, rec := range records {
 			if full = len(b) > jsonBytes; full {
 				break
 			}
-			if last != 0 {
+			if last != 0 || i > 0 {
 				b = append(b, ',')
 			}
 			b = appendEvent(b, d, rec)
 			last = rec.Seq
 		}
 	}
-	next := ""
-	if full || last != 0 && p.left == 0 {
-		more, err := p.more(r.Context(), last)
-		if err != nil {
+	switch {
+	case p.short && !full: // many events didn't match: the caller may continue
+		last, more = p.at(), true
+	case full || last != 0 && p.left <= 0:
+		var err error
+		if more, err = p.more(r.Context(), last); err != nil {
 			failed(w, r, d.Log, err)
 			return
 		}
-		if more {
-			next = strconv.FormatInt(last, 10)
-		}
+	}
+	next := ""
+	if more {
+		next = strconv.FormatInt(last, 10)
 	}
 	b = append(b, `],"next":"`+next+"\"}\n"...)
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(b) // the reader may have gone
+	_, _ = w.Write(b) // the reader may have hung up
 }
 
-func writeLines(w http.ResponseWriter, r *http.Request, d Deps, p *pager) {
-	control := http.NewResponseController(w)
-	var b []byte
-	for begun := false; ; begun = true {
-		records, err := p.next(r.Context())
-		switch {
-		case err != nil && !begun:
-			failed(w, r, d.Log, err)
-			return
-		case err != nil:
-			// An answer cut short must not look complete.
-			d.Log.Error().Err(err).Msg("reading events failed in the middle of an answer")
-			panic(http.ErrAbortHandler)
-		}
-		if !begun {
-			w.Header().Set("Content-Type", "application/x-ndjson")
-			w.WriteHeader(http.StatusOK)
-		}
-		if len(records) == 0 {
-			return
-		}
-		b = b[:0]
-		for _, rec := range records {
-			b = append(appendEvent(b, d, rec), '\n')
-		}
-		extend(w, d.WriteTimeout)
-		if _, err := w.Write(b); err != nil {
-			return
-		}
-		if err := control.Flush(); err != nil {
-			return
-		}
-	}
-}
-
-func appendEvent(dst []byte, d Deps, rec event.Record) []byte {
+func appendEvent(dst []byte, d AdminDeps, rec event.Record) []byte {
 	return decode(d, rec).AppendJSON(dst)
 }
 
-func decode(d Deps, rec event.Record) event.Event {
-	e := event.Describe(rec)
+func decode(d AdminDeps, rec event.Record) event.Event {
+	e := event.Decode(rec)
 	if d.Enrich != nil {
 		d.Enrich(&e)
 	}
@@ -197,8 +173,8 @@ func decode(d Deps, rec event.Record) event.Event {
 }
 
 // oneEvent answers /api/events/{seq}: the typed event, the raw body with its
-// secrets masked, and how it was delivered.
-func oneEvent(d Deps) http.Handler {
+// secrets masked, and the request.
+func oneEvent(d AdminDeps) http.Handler {
 	type raw struct {
 		ContentType string `json:"content_type"`
 		Size        int    `json:"size"`               // of the body as received
@@ -216,6 +192,7 @@ func oneEvent(d Deps) http.Handler {
 		HookID        string  `json:"hook_id,omitempty"`
 		HookAccountID string  `json:"hook_account_id,omitempty"`
 		RemoteAddr    string  `json:"remote_addr,omitempty"`
+		URL           string  `json:"url,omitempty"` // where Kazoo sends it, the secret masked
 		Firing        *firing `json:"firing,omitempty"`
 	}
 	type body struct {
@@ -224,6 +201,8 @@ func oneEvent(d Deps) http.Handler {
 		Problems []string        `json:"problems"`
 		Raw      raw             `json:"raw"`
 		Delivery delivery        `json:"delivery"`
+		Requests []exchange      `json:"requests"`
+		Silent   []string        `json:"requests_unknown,omitempty"` // nodes that could not be asked for requests of it
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		seq, err := strconv.ParseInt(chi.URLParam(r, "seq"), 10, 64)
@@ -231,7 +210,7 @@ func oneEvent(d Deps) http.Handler {
 			writeProblem(w, http.StatusBadRequest, "The seq of an event is a number from 1.")
 			return
 		}
-		found, err := d.History.Query(r.Context(), event.Query{After: seq - 1, OldestFirst: true, Limit: 1})
+		found, _, err := d.History.Query(r.Context(), event.Query{After: seq - 1, OldestFirst: true, Limit: 1})
 		if err != nil {
 			failed(w, r, d.Log, err)
 			return
@@ -247,9 +226,10 @@ func oneEvent(d Deps) http.Handler {
 			Raw: raw{ContentType: rec.ContentType, Size: len(rec.Body)},
 			Delivery: delivery{
 				Method: rec.Method, Hook: rec.Hook, HookID: rec.HookID,
-				HookAccountID: rec.HookAccountID, RemoteAddr: rec.RemoteAddr,
+				HookAccountID: rec.HookAccountID, RemoteAddr: rec.RemoteAddr, URL: maskedURL(d.PublicURL, rec.Hook),
 			},
 		}
+		b.Requests, b.Silent = exchangesOf(r.Context(), d, seq)
 		masked := event.MaskBody(rec.ContentType, rec.Body)
 		if utf8.Valid(masked) {
 			b.Raw.Body = string(masked)

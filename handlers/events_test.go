@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"kazoohook/internal/event"
+	"kazoohook/internal/event/eventtest"
 )
 
 func newRecorder(t *testing.T, h http.Handler, method, target string, change func(*http.Request)) *httptest.ResponseRecorder {
@@ -97,6 +98,9 @@ func TestEventsAsLines(t *testing.T) {
 	if got.header.Get("Content-Type") != "application/x-ndjson" || len(lines) != 250 || !strings.HasPrefix(lines[0], `{"event":"user.deleted"`) {
 		t.Errorf("%d lines, %v, %.100s", len(lines), got.header, got.body)
 	}
+	for _, line := range lines {
+		eventtest.Validate(t, []byte(line))
+	}
 	if got := h.get("/api/events?format=ndjson&limit=3"); strings.Count(got.body, "\n") != 3 {
 		t.Errorf("%s", got.body)
 	}
@@ -112,7 +116,7 @@ func TestLinesCutShort(t *testing.T) {
 	h.fill(250)
 	h.journal.setQuery(func(q event.Query) error {
 		if q.Before != 0 {
-			return errors.New("disk gone")
+			return errors.New("disk failed")
 		}
 		return nil
 	})
@@ -126,7 +130,7 @@ func TestLargeEventsArePagedBySize(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	for i := range 12 {
-		h.journal.add(event.Record{Event: "x", Delivery: event.Delivery{
+		h.journal.add(event.Record{Event: "x", Request: event.Request{
 			Body: []byte("a=" + strings.Repeat("x", 1<<20)), ContentType: formType, Method: "POST",
 		}, Dedupe: event.Dedupe{Key: event.Key{byte(i)}}})
 	}
@@ -141,15 +145,15 @@ func TestLargeEventsArePagedBySize(t *testing.T) {
 
 func TestOneEvent(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t, func(d *Deps) { d.Enrich = func(e *event.Event) { e.ObjectName = "Ann Lee" } })
+	h := newHarness(t, func(d *testDeps) { d.Enrich = func(e *event.Event) { e.ObjectName = "Ann Lee" } })
 	h.fill(2)
-	h.journal.add(event.Route(event.Delivery{
+	h.journal.add(event.Route(event.Request{
 		Source: event.SourceRecovered, Hook: "object", Method: "POST", ContentType: formType, Body: []byte("id=u9&a=\xff\xfe"),
 		Firing: event.Firing{ID: "f1", First: time.Unix(1, 0).UTC(), Last: time.Unix(2, 0).UTC()},
 	}))
 	got := h.get("/api/events/1")
 	var b struct {
-		Event    map[string]any
+		Event    json.RawMessage
 		Message  string
 		Problems []string
 		Raw      struct {
@@ -162,7 +166,12 @@ func TestOneEvent(t *testing.T) {
 	if err := json.Unmarshal([]byte(got.body), &b); err != nil {
 		t.Fatal(err)
 	}
-	if b.Event["event"] != "user.deleted" || b.Event["object_name"] != "Ann Lee" || b.Message == "" || b.Problems == nil ||
+	eventtest.Validate(t, b.Event)
+	var e map[string]any
+	if err := json.Unmarshal(b.Event, &e); err != nil {
+		t.Fatal(err)
+	}
+	if e["event"] != "user.deleted" || e["object_name"] != "Ann Lee" || b.Message == "" || b.Problems == nil ||
 		b.Raw.ContentType != formType || b.Raw.Size == 0 || b.Raw.Encoding != "" || b.Delivery["remote_addr"] != "192.0.2.7" ||
 		b.Delivery["hook_id"] != "h1" || b.Delivery["firing"] != nil {
 		t.Errorf("%s", got.body)
@@ -192,12 +201,12 @@ func TestQueryParams(t *testing.T) {
 		"2026-03-02 01:02:03": time.Date(2026, 3, 2, 1, 2, 3, 0, time.UTC), "2026-03-02T01:02": time.Date(2026, 3, 2, 1, 2, 0, 0, time.UTC),
 		"90m": now.Add(-90 * time.Minute), "7d": now.AddDate(0, 0, -7), "2w": now.AddDate(0, 0, -14), "0s": now,
 	} {
-		if got, ok := parseTime(text, now); !ok || !got.Equal(want) {
+		if got, ok := ParseTime(text, now); !ok || !got.Equal(want) {
 			t.Errorf("%s: %v", text, got)
 		}
 	}
 	for _, text := range []string{"x", "-1h", "99999999d", "1.5d", "d", "2026-13-01", "18446744073709551615d", "9000000h"} {
-		if got, ok := parseTime(text, now); ok {
+		if got, ok := ParseTime(text, now); ok {
 			t.Errorf("%s: %v", text, got)
 		}
 	}

@@ -49,8 +49,8 @@ func FuzzQueryParams(f *testing.F) {
 	})
 }
 
-// FuzzPublicRequest sends a whole request to the public side: what is kept came
-// with the secret as a whole segment of its path, and nothing is redirected.
+// FuzzPublicRequest sends a whole request to the public handler. A request is kept
+// only if a segment of its path is the secret, and none is redirected.
 func FuzzPublicRequest(f *testing.F) {
 	const head = " HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nX-Hook-Id: h\r\nX-Account-Id: a\r\nContent-Type: " + formType + "\r\n\r\na=b"
 	for _, target := range []string{
@@ -68,12 +68,12 @@ func FuzzPublicRequest(f *testing.F) {
 			return
 		}
 		j := newMemJournal()
-		public, _ := New(Deps{Journal: j, History: j, Secret: testSecret, PreviousSecret: oldSecret, MaxBody: 1 << 10})
+		public := Public(PublicDeps{Journal: j, Secret: testSecret, PreviousSecret: oldSecret, MaxBody: 1 << 10})
 		r.RemoteAddr = "192.0.2.1:5"
 		w := httptest.NewRecorder()
 		public.ServeHTTP(w, r.WithContext(t.Context()))
 		kept := j.all()
-		path := r.URL.EscapedPath()
+		path := pathOf(r.URL)
 		segment, _, _ := strings.Cut(strings.TrimPrefix(path, "/kazoo/"), "/")
 		right := strings.HasPrefix(path, "/kazoo/") && (segment == testSecret || segment == oldSecret)
 		switch {
@@ -89,7 +89,7 @@ func FuzzPublicRequest(f *testing.F) {
 	})
 }
 
-// FuzzForwarded: only a trusted proxy's word counts, and only the part of it
+// FuzzForwarded: X-Forwarded-For counts only from a trusted proxy, and only the part
 // that no stranger can have written.
 func FuzzForwarded(f *testing.F) {
 	for _, s := range []string{
@@ -123,8 +123,8 @@ func FuzzForwarded(f *testing.F) {
 	})
 }
 
-// FuzzAdminRequest: whatever is in the body or says where a stream is to go on,
-// the answer is a proper one and no more is asked of the service than was said.
+// FuzzAdminRequest: for any body and any Last-Event-ID the answer is proper, and the
+// service is asked for nothing more than the request says.
 func FuzzAdminRequest(f *testing.F) {
 	for _, s := range []string{
 		`{"consumer":"log","from":17,"dry_run":true}`, `{"consumer":"log","from":"2h"}`, `{"consumer":"log","from":"2026-01-02T15:04:05Z"}`,
@@ -140,8 +140,8 @@ func FuzzAdminRequest(f *testing.F) {
 		var replayed *ReplayRequest
 		resynced := false
 		now := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
-		_, admin := New(Deps{
-			Journal: j, History: j, AdminToken: testToken, Now: func() time.Time { return now },
+		admin := Admin(AdminDeps{
+			History: j, Token: testToken, Common: Common{Now: func() time.Time { return now }},
 			Replay: func(_ context.Context, q ReplayRequest) (ReplayResult, error) {
 				replayed = &q
 				return ReplayResult{}, nil
@@ -151,7 +151,7 @@ func FuzzAdminRequest(f *testing.F) {
 				return ResyncResult{}, nil
 			},
 		})
-		// A stream would wait for events: of one that is over only the start is seen.
+		// A stream would wait for events, so the context has ended already.
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		path := []string{"/api/replay", "/api/resync", "/api/session", "/api/events/stream"}[target%4]
@@ -187,10 +187,10 @@ func FuzzAdminRequest(f *testing.F) {
 	})
 }
 
-// FuzzSession: no cookie but one that we have made opens a session.
+// FuzzSession: only a cookie that we have made opens a session.
 func FuzzSession(f *testing.F) {
 	now := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
-	g := newGuard(Deps{AdminToken: testToken, Now: func() time.Time { return now }}.withDefaults())
+	g := newGuard(AdminDeps{Token: testToken, Common: Common{Now: func() time.Time { return now }}}.withDefaults())
 	good := g.session(now.Add(time.Hour))
 	for _, s := range []string{good, good + "x", "0." + good, "", ".", "9999999999.x", "-1.x", g.session(now), "1e9." + good} {
 		f.Add(s)

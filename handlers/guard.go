@@ -34,17 +34,19 @@ const (
 	refuseHost      = "host"        // Host that is not ours
 	refuseCrossSite = "cross_site"  // a page of another origin
 
-	// wrongTokensPerMinute of one source are compared at all, each answered
-	// after wrongTokenDelay; waitingAtMost requests are kept waiting at once.
+	// Wrong tokens are answered after wrongTokenDelay, and with 429 beyond
+	// wrongTokensPerMinute from one source. At most waitingAtMost requests are
+	// delayed at once. The right token is never refused or delayed, because an
+	// attacker may share its address, and because it is too long to be guessed.
 	wrongTokensPerMinute = 10
 	wrongTokenDelay      = 500 * time.Millisecond
 	waitingAtMost        = 64
 )
 
-func newGuard(d Deps) *guard {
+func newGuard(d AdminDeps) *guard {
 	g := &guard{
-		token:    sha256.Sum256([]byte(d.AdminToken)),
-		required: d.AdminToken != "",
+		token:    sha256.Sum256([]byte(d.Token)),
+		required: d.Token != "",
 		hosts:    make(map[string]bool),
 		origin:   http.NewCrossOriginProtection(),
 		sources:  sources{trusted: d.TrustedProxies},
@@ -56,16 +58,17 @@ func newGuard(d Deps) *guard {
 		now:      d.Now,
 		logged:   &throttle{every: time.Minute, now: d.Now},
 	}
-	for _, h := range d.AdminHosts {
+	for _, h := range d.Hosts {
 		g.hosts[strings.ToLower(h)] = true
 	}
 	return g
 }
 
-// authenticate lets through who carries the token or a session.
+// authenticate passes on requests that carry the token or a session.
 func (g *guard) authenticate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !g.required || g.inSession(r) {
+			trust(w)
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -81,21 +84,20 @@ func (g *guard) authenticate(next http.Handler) http.Handler {
 	})
 }
 
-// try compares a token, and answers for the caller if it is wrong. A source
-// that has tried too many is refused unheard for the rest of the minute:
-// otherwise the delay could be had many times in parallel.
+// try checks a token. If it is wrong, try has answered the request.
 func (g *guard) try(w http.ResponseWriter, r *http.Request, token string) bool {
-	from := g.sources.of(r)
-	if g.failures.above(from.key()) {
-		g.metrics.refused.WithLabelValues(refuseLimited).Inc()
-		w.Header().Set("Retry-After", "60")
-		writeProblem(w, http.StatusTooManyRequests, "Too many wrong tokens from this address. Wait a minute.")
-		return false
-	}
 	if g.right(token) {
+		trust(w)
 		return true
 	}
-	g.failures.over(from.key())
+	from := g.sources.of(r)
+	if g.failures.over(from.key()) {
+		g.metrics.refused.WithLabelValues(refuseLimited).Inc()
+		g.slow(r)
+		w.Header().Set("Retry-After", "60")
+		writeProblem(w, http.StatusTooManyRequests, "Too many wrong tokens from this address. The right one is still taken.")
+		return false
+	}
 	g.metrics.refused.WithLabelValues(refuseToken).Inc()
 	if n, ok := g.logged.pass(); ok {
 		g.log.Warn().Str("source_address", from.text()).Int("not_logged", n).Msg("wrong admin token")
@@ -115,7 +117,7 @@ func (g *guard) right(given string) bool {
 	return subtle.ConstantTimeCompare(sum[:], g.token[:]) == 1
 }
 
-// slow keeps a wrong guess waiting, but not more of them than we can afford.
+// slow delays a wrong token, at most waitingAtMost of them at once.
 func (g *guard) slow(r *http.Request) {
 	select {
 	case g.waiting <- struct{}{}:
@@ -139,9 +141,9 @@ func bearer(r *http.Request) (string, bool) {
 	return strings.TrimSpace(token), true
 }
 
-// host refuses a Host that isn't ours. Without a token the listener trusts the
-// machine it runs on, and a web page may point its own name at 127.0.0.1 (DNS
-// rebinding): the name in Host then gives it away.
+// host refuses a Host that isn't ours. Without a token the listener trusts its
+// machine, but a web page may resolve its own name to 127.0.0.1 (DNS rebinding).
+// Host then holds that name.
 func (g *guard) host(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !g.required && !g.ours(r.Host) {
@@ -167,7 +169,7 @@ func (g *guard) ours(hostport string) bool {
 	return err == nil && addr.Unmap().IsLoopback()
 }
 
-// sameOrigin refuses what a page of another origin makes a browser send.
+// sameOrigin refuses requests that a browser sends for a page of another origin.
 func (g *guard) sameOrigin(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := g.origin.Check(r); err != nil {

@@ -25,7 +25,7 @@ const (
 	oldSecret    = "previous-horse-battery-staple"
 	testToken    = "admin-token-of-the-tests"
 	userDeleted  = "id=5f1e&account_id=a1b2&action=doc_deleted&type=user&cluster_id=c1"
-	testDeadline = 10 * time.Second
+	testDeadline = time.Minute
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -40,21 +40,28 @@ type harness struct {
 	public, admin *httptest.Server
 }
 
-func newHarness(t *testing.T, change ...func(*Deps)) *harness {
+// testDeps are the dependencies of both listeners; both get Common.
+type testDeps struct {
+	Common
+	PublicDeps
+	AdminDeps
+}
+
+func newHarness(t *testing.T, change ...func(*testDeps)) *harness {
 	t.Helper()
 	h := &harness{t: t, journal: newMemJournal(), log: &logBuffer{}, registry: prometheus.NewPedanticRegistry()}
 	h.metrics = NewMetrics([]string{"object", "channel_create"})
 	h.registry.MustRegister(h.metrics.Collectors()...)
-	d := Deps{
-		Journal: h.journal, History: h.journal,
-		Secret: testSecret, PreviousSecret: oldSecret, Metrics: h.metrics, Gatherer: h.registry,
-		Log: zerolog.New(h.log), Heartbeat: time.Minute,
+	d := testDeps{
+		Common:     Common{Metrics: h.metrics, Log: zerolog.New(h.log)},
+		PublicDeps: PublicDeps{Journal: h.journal, Secret: testSecret, PreviousSecret: oldSecret},
+		AdminDeps:  AdminDeps{History: h.journal, Gatherer: h.registry, Heartbeat: time.Minute},
 	}
 	for _, c := range change {
 		c(&d)
 	}
-	public, admin := New(d)
-	h.public, h.admin = httptest.NewServer(public), httptest.NewServer(admin)
+	d.PublicDeps.Common, d.AdminDeps.Common = d.Common, d.Common
+	h.public, h.admin = httptest.NewServer(Public(d.PublicDeps)), httptest.NewServer(Admin(d.AdminDeps))
 	t.Cleanup(func() {
 		http.DefaultClient.CloseIdleConnections()
 		h.public.Close()
@@ -112,8 +119,8 @@ func (h *harness) get(path string, header ...string) reply {
 	return h.do(http.MethodGet, h.admin.URL+path, "", "", header...)
 }
 
-// raw sends bytes and returns the answers that come back until the server
-// closes or n have been read.
+// raw sends bytes and returns the answers, until the server closes or n have been
+// read.
 func (h *harness) raw(send string, n int) []reply {
 	h.t.Helper()
 	return rawExchange(h.t, h.public.Listener.Addr().String(), send, n)
@@ -159,7 +166,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// logBuffer is a log that tests read while it is written.
+// logBuffer is a log that tests can read while it is written.
 type logBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -177,7 +184,7 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
-// memJournal is a journal in memory with faults to order.
+// memJournal is a journal in memory that can be made to fail.
 type memJournal struct {
 	mu      sync.Mutex
 	records []event.Record
@@ -230,21 +237,20 @@ func (j *memJournal) Acknowledged(r event.Record, a event.Appended, written bool
 	j.acks = append(j.acks, ack{r, a, written})
 }
 
-func (j *memJournal) Refused(r event.Record) {
+func (j *memJournal) Refused(r event.Record, _ event.Appended) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.refused = append(j.refused, r)
 }
 
-func (j *memJournal) Query(_ context.Context, q event.Query) ([]event.Record, error) {
+func (j *memJournal) Query(_ context.Context, q event.Query) (found []event.Record, next int64, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.query != nil {
 		if err := j.query(q); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 	}
-	var found []event.Record
 	for i := range j.records {
 		r := j.records[i]
 		if !q.OldestFirst {
@@ -254,14 +260,15 @@ func (j *memJournal) Query(_ context.Context, q event.Query) ([]event.Record, er
 			continue
 		}
 		if found = append(found, r); len(found) == q.Limit {
-			break
+			return found, r.Seq, nil
 		}
 	}
-	return found, nil
+	return found, 0, nil
 }
 
 func (j *memJournal) Read(ctx context.Context, after int64, most int) ([]event.Record, error) {
-	return j.Query(ctx, event.Query{After: after, OldestFirst: true, Limit: most})
+	records, _, err := j.Query(ctx, event.Query{After: after, OldestFirst: true, Limit: most})
+	return records, err
 }
 
 func (j *memJournal) Wait(ctx context.Context, after int64) error {
@@ -322,8 +329,8 @@ func (j *memJournal) add(r event.Record) {
 	}
 }
 
-// rawAdmin sends bytes to the admin listener and returns everything that comes
-// back until it closes.
+// rawAdmin sends bytes to the admin listener and returns everything that it sends
+// until it closes.
 func (h *harness) rawAdmin(send string) string {
 	h.t.Helper()
 	conn, err := (&net.Dialer{}).DialContext(h.t.Context(), "tcp", h.admin.Listener.Addr().String())

@@ -1,19 +1,21 @@
 package handlers
 
 import (
-	"context"
 	"net/http"
+	"time"
 )
 
-// Check is one condition of being ready to receive.
+// Check is one condition for readiness: everything that happens in Kazoo is
+// received and handled.
 type Check struct {
 	Name   string // "journal", "hooks", ...
 	OK     bool
-	Reason string // short, for anyone: no addresses, no internals
-	Detail string // for the operator, on the admin listener only; empty: Reason
+	Reason string    // short, for anyone: no addresses, no internals
+	Detail string    // for the operator, on the admin listener only: what is wrong and what to do; empty: Reason
+	Since  time.Time // when the failure began
 }
 
-// checkDetail chooses what of a Check is shown.
+// checkDetail chooses the fields of a Check that are shown.
 type checkDetail func(Check) string
 
 func publicDetail(c Check) string { return c.Reason }
@@ -25,26 +27,34 @@ func adminDetail(c Check) string {
 	return c.Reason
 }
 
-// healthz says that the process lives and answers; nothing else.
-func healthz(instance string) http.Handler {
+// healthz serves balancers and probes: 200 while the service takes requests, 503
+// while it stops.
+func healthz(d Common, instance string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		w.Header().Set("Cache-Control", "no-store")
 		if instance != "" {
 			w.Header().Set("Kazoohook-Instance", instance)
 		}
+		if d.Draining() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			_, _ = w.Write([]byte("stopping\n"))
+			return
+		}
 		_, _ = w.Write([]byte("ok\n"))
 	})
 }
 
-// readyz answers 200 if every check passes and we are not stopping, else with
-// the status notReady: 503 for those that only look at the status, 200 for the
-// page, since a browser complains of each 503 in its console.
-func readyz(d Deps, detail checkDetail, notReady int) http.Handler {
+// readyz answers 200 if every check passes and the service is not stopping.
+// Otherwise the status is notReady: 503, but 200 for the page, because a browser
+// logs each 503 in its console.
+func readyz(d Common, detail checkDetail, notReady int) http.Handler {
 	type check struct {
-		Name   string `json:"name"`
-		OK     bool   `json:"ok"`
-		Detail string `json:"detail,omitempty"`
+		Name   string    `json:"name"`
+		OK     bool      `json:"ok"`
+		Reason string    `json:"reason,omitempty"`
+		Detail string    `json:"detail,omitempty"`
+		Since  time.Time `json:"since,omitzero"`
 	}
 	type body struct {
 		Ready  bool    `json:"ready"`
@@ -58,7 +68,7 @@ func readyz(d Deps, detail checkDetail, notReady int) http.Handler {
 		b := body{Ready: true, Checks: []check{}}
 		for _, c := range checks {
 			b.Ready = b.Ready && c.OK
-			b.Checks = append(b.Checks, check{Name: c.Name, OK: c.OK, Detail: detail(c)})
+			b.Checks = append(b.Checks, check{Name: c.Name, OK: c.OK, Reason: c.Reason, Detail: detail(c), Since: c.Since.UTC()})
 		}
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
@@ -67,21 +77,5 @@ func readyz(d Deps, detail checkDetail, notReady int) http.Handler {
 			status = notReady
 		}
 		writeJSONStatus(w, status, b)
-	})
-}
-
-// answerWith answers with what a dependency returns, as JSON.
-func answerWith(d Deps, get func(context.Context) (any, error)) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if get == nil {
-			notFoundProblem(w, r)
-			return
-		}
-		v, err := get(r.Context())
-		if err != nil {
-			failed(w, r, d.Log, err)
-			return
-		}
-		writeJSON(w, v)
 	})
 }

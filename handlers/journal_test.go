@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"kazoohook/internal/journal"
+	"kazoohook/internal/journal/journaltest"
 )
 
 var (
@@ -16,14 +17,14 @@ var (
 	_ History = (*journal.Journal)(nil)
 )
 
-// TestWithTheRealJournal: deliveries in, history and stream out.
+// TestWithTheRealJournal: requests come in, history and stream go out.
 func TestWithTheRealJournal(t *testing.T) {
 	t.Parallel()
-	j, err := journal.Open(t.Context(), journal.Options{Dir: filepath.Join(t.TempDir(), "data")})
+	j, err := journal.Open(t.Context(), journal.Options{Dir: filepath.Join(journaltest.MemoryDir(t), "data")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := newHarness(t, func(d *Deps) { d.Journal, d.History = j, j })
+	h := newHarness(t, func(d *testDeps) { d.Journal, d.History = j, j })
 	t.Cleanup(func() { // before the harness' own: servers first
 		h.public.Close()
 		h.admin.CloseClientConnections()
@@ -40,7 +41,7 @@ func TestWithTheRealJournal(t *testing.T) {
 		wg.Go(func() {
 			for i := range each {
 				body := fmt.Sprintf("id=u%d-%d&account_id=a%d&action=doc_deleted&type=user&name=Ann+Lee&password=hush", s, i, s)
-				for range 2 { // the second is a repetition
+				for range 2 { // the second is a duplicate
 					if got := h.do(http.MethodPost, h.public.URL+"/kazoo/"+testSecret+"/object", formType, body, "X-Hook-ID", "h1"); got.status != 200 {
 						t.Errorf("answer %d", got.status)
 					}

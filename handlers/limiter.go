@@ -1,15 +1,16 @@
 package handlers
 
 import (
+	"context"
 	"hash/maphash"
 	"net/netip"
 	"sync"
 	"time"
 )
 
-// limiter counts events per source and minute in a table of fixed size: sources
-// beyond it displace others, so that no number of them costs memory. A source
-// that is displaced starts anew, which errs on the side of letting through.
+// limiter counts events per source and minute in a table of fixed size. New sources
+// displace others, so memory is bounded. A displaced source starts again at zero,
+// so it may pass too often, but never too seldom.
 type limiter struct {
 	perMinute int
 	now       func() time.Time
@@ -38,14 +39,6 @@ func (l *limiter) over(key netip.Addr) bool {
 	return slot.count > l.perMinute
 }
 
-// above reports whether the source has reached its limit, without counting.
-func (l *limiter) above(key netip.Addr) bool {
-	slot := l.slot(key)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return slot.key == key && slot.count >= l.perMinute && l.now().Sub(slot.since) < time.Minute
-}
-
 func (l *limiter) slot(key netip.Addr) *limiterSlot {
 	return &l.slots[maphash.Comparable(l.seed, key)%uint64(len(l.slots))]
 }
@@ -56,7 +49,7 @@ func (l *limiter) fresh(slot *limiterSlot, key netip.Addr) {
 	}
 }
 
-// throttle lets one log line through per interval and counts the others.
+// throttle passes one log line per interval and counts the others.
 type throttle struct {
 	every time.Duration
 	now   func() time.Time
@@ -65,7 +58,8 @@ type throttle struct {
 	held  int
 }
 
-// pass reports whether to log, and how many were not logged since the last.
+// pass reports whether to log, and how many lines were not logged since the last
+// one.
 func (t *throttle) pass() (held int, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -77,4 +71,27 @@ func (t *throttle) pass() (held int, ok bool) {
 	t.next = now.Add(t.every)
 	held, t.held = t.held, 0
 	return held, true
+}
+
+// sharedTimeout makes contexts that end after length, at most a tenth later.
+// Requests that arrive close together share one. A context and a timer for each
+// request would be a third of the ack path's allocations.
+type sharedTimeout struct {
+	length time.Duration
+	now    func() time.Time
+	mu     sync.Mutex
+	shared context.Context //nolint:containedctx // handed out, never waited for here
+	until  time.Time       // how long shared may be handed out
+}
+
+func (t *sharedTimeout) context() context.Context {
+	slice := t.length / 10
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if now := t.now(); t.shared == nil || !now.Before(t.until) {
+		ctx, cancel := context.WithTimeout(context.Background(), t.length+slice)
+		context.AfterFunc(ctx, cancel) // it ends by its timer alone
+		t.shared, t.until = ctx, now.Add(slice)
+	}
+	return t.shared
 }

@@ -2,8 +2,8 @@ package handlers
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// Metrics counts what the handlers did. Register its Collectors in a registry;
-// every series that can exist does so from the start, at 0.
+// Metrics counts what the handlers did. Register its Collectors in a registry.
+// Every possible series exists from the start, at 0.
 type Metrics struct {
 	deliveries *prometheus.CounterVec
 	rejected   *prometheus.CounterVec
@@ -13,25 +13,27 @@ type Metrics struct {
 	panics     *prometheus.CounterVec
 	streams    prometheus.Gauge
 	cut        *prometheus.CounterVec
+	signed     *prometheus.CounterVec
+	signatures [2]prometheus.Counter // right, wrong
 
 	hooks map[string]*[outcomes]prometheus.Counter
 	other *[outcomes]prometheus.Counter
 }
 
-// outcome is how one delivery with the right secret ended.
+// outcome is the end of a request with the right secret.
 type outcome int
 
 const (
 	accepted    outcome = iota // on disk as a new event
-	duplicate                  // a repetition of an event already held
+	duplicate                  // an event already held
 	unknown                    // on disk as a new event, not understood
-	unavailable                // the journal could not take it: Kazoo resends
+	unavailable                // the journal could not store it: Kazoo resends
 	draining                   // we are stopping: Kazoo resends to our successor
 	broken                     // the body did not arrive in full
 	tooLarge                   // body over the limit
 	badMethod                  // not GET, POST or PUT
-	panicked                   // a defect of ours: Kazoo resends
-	outcomes                   // how many there are
+	panicked                   // a bug here: Kazoo resends
+	outcomes                   // the number of outcomes
 )
 
 func (o outcome) String() string {
@@ -39,8 +41,8 @@ func (o outcome) String() string {
 		"too_large", "bad_method", "panic"}[o]
 }
 
-// otherHook is the hook label of deliveries to a hook that is not configured:
-// the path segment comes from outside and must not make series without bound.
+// otherHook is the hook label of requests to a hook that is not configured: the
+// path segment comes from outside and must not create unbounded series.
 const otherHook = "other"
 
 // NewMetrics returns the collectors, with a label value for each of hooks (the
@@ -49,7 +51,7 @@ func NewMetrics(hooks []string) *Metrics {
 	m := &Metrics{
 		deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "kazoohook_deliveries_total",
-			Help: "Deliveries with the right secret, by hook and outcome.",
+			Help: "Requests with the right hook secret, by hook and outcome.",
 		}, []string{"hook", "outcome"}),
 		rejected: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "kazoohook_rejected_total",
@@ -61,7 +63,7 @@ func NewMetrics(hooks []string) *Metrics {
 		}, []string{"reason"}),
 		ack: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "kazoohook_ack_seconds",
-			Help: "Time from a delivery's headers having been read to its 200 having been written.",
+			Help: "Time from reading a request's headers to writing its 200.",
 			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5,
 				1, 2.5, 5, 10},
 		}),
@@ -79,8 +81,12 @@ func NewMetrics(hooks []string) *Metrics {
 		}),
 		cut: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "kazoohook_streams_cut_total",
-			Help: "Live event streams ended by us, by reason.",
+			Help: "Live event streams that the receiver ended, by reason.",
 		}, []string{"reason"}),
+		signed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "kazoohook_signatures_total",
+			Help: "Requests of hooks with a signing key, by the result of the signature check (right, wrong). Wrong ones are kept; their line has verified false.",
+		}, []string{"result"}),
 		hooks: make(map[string]*[outcomes]prometheus.Counter),
 	}
 	for _, reason := range []string{rejectSecret, rejectLimited, rejectAddress, rejectPath} {
@@ -92,6 +98,7 @@ func NewMetrics(hooks []string) *Metrics {
 	for _, reason := range []string{cutSlow, cutStopping, cutJournal, cutLimit} {
 		m.cut.WithLabelValues(reason)
 	}
+	m.signatures = [2]prometheus.Counter{m.signed.WithLabelValues("right"), m.signed.WithLabelValues("wrong")}
 	m.panics.WithLabelValues("public")
 	m.panics.WithLabelValues("admin")
 	m.other = m.hook(otherHook)
@@ -103,8 +110,8 @@ func NewMetrics(hooks []string) *Metrics {
 	return m
 }
 
-// hook resolves a hook's counters once: looking them up by label for each
-// delivery would hash and allocate on the ack path.
+// hook looks up a hook's counters once. A look-up by label for each request would
+// hash and allocate on the ack path.
 func (m *Metrics) hook(name string) *[outcomes]prometheus.Counter {
 	var c [outcomes]prometheus.Counter
 	for o := range outcomes {
@@ -124,5 +131,5 @@ func (m *Metrics) delivered(hook string, o outcome) {
 // Collectors returns all collectors, to be registered once.
 func (m *Metrics) Collectors() []prometheus.Collector {
 	return []prometheus.Collector{m.deliveries, m.rejected, m.refused, m.ack, m.previous, m.panics,
-		m.streams, m.cut}
+		m.streams, m.cut, m.signed}
 }

@@ -3,6 +3,7 @@ package handlers
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,9 +17,9 @@ const (
 )
 
 // queryParams reads the filters that /api/events and /api/events/stream share:
-// since, until, event, account, object, text, after, before. A parameter may be
-// given more than once or hold several values separated by commas. An error is
-// fit to be shown to the caller.
+// since, until, event, account, object, source, text, after, before. A parameter
+// may be given more than once or hold several values separated by commas. Errors
+// may be shown to the caller.
 func queryParams(v url.Values, now time.Time) (event.Query, error) {
 	var q event.Query
 	var err error
@@ -36,6 +37,16 @@ func queryParams(v url.Values, now time.Time) (event.Query, error) {
 	}
 	if q.Objects, err = listParam(v, "object"); err != nil {
 		return q, err
+	}
+	names, err := listParam(v, "source")
+	if err != nil {
+		return q, err
+	}
+	for _, name := range names {
+		if !slices.Contains(event.Sources(), event.Source(name)) {
+			return q, fmt.Errorf("source: webhook, recovered, resync or receiver")
+		}
+		q.Sources = append(q.Sources, event.Source(name))
 	}
 	if q.Text = v.Get("text"); len(q.Text) > maxFilterLen {
 		return q, fmt.Errorf("text: at most %d bytes", maxFilterLen)
@@ -67,6 +78,19 @@ func limitParam(v url.Values, fallback, most int) (int, error) {
 		return 0, fmt.Errorf("limit: a number from 1 to %d", most)
 	}
 	return n, nil
+}
+
+// flagParam reads true or false; false if absent.
+func flagParam(v url.Values, name string) (bool, error) {
+	given := v.Get(name)
+	if given == "" {
+		return false, nil
+	}
+	on, err := strconv.ParseBool(given)
+	if err != nil {
+		return false, fmt.Errorf("%s: true or false", name)
+	}
+	return on, nil
 }
 
 func seqParam(v url.Values, name string) (int64, error) {
@@ -102,17 +126,19 @@ func timeParam(v url.Values, name string, now time.Time) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
 	}
-	t, ok := parseTime(s, now)
+	t, ok := ParseTime(s, now)
 	if !ok {
-		return t, fmt.Errorf("%s: a time like 2006-01-02T15:04:05Z, a date like 2006-01-02 (UTC), "+
-			"or how long ago, like 90m, 2h or 7d", name)
+		return t, fmt.Errorf("%s: %s", name, TimeForms)
 	}
 	return t, nil
 }
 
-// parseTime takes RFC 3339, a date or a time without zone (both UTC), or a
-// duration meaning that long ago.
-func parseTime(s string, now time.Time) (time.Time, bool) {
+// TimeForms says what ParseTime takes.
+const TimeForms = "a time like 2006-01-02T15:04:05Z, a date like 2006-01-02 (UTC), or how long ago, like 90m, 2h, 7d or 1d12h"
+
+// ParseTime takes RFC 3339, a date or a time without zone (both UTC), or a
+// duration, which means that long ago.
+func ParseTime(s string, now time.Time) (time.Time, bool) {
 	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04", time.DateTime, time.DateOnly} {
 		if t, err := time.Parse(layout, s); err == nil {
 			return t.UTC(), true
@@ -125,19 +151,28 @@ func parseTime(s string, now time.Time) (time.Time, bool) {
 	return now.Add(-d).UTC(), true
 }
 
-// parseAgo takes Go's durations and whole days (7d) and weeks (2w), which people
-// expect, up to a century.
+// parseAgo takes Go's durations, and weeks and days before them (2w, 7d, 1d12h), up
+// to a century.
 func parseAgo(s string) (time.Duration, bool) {
 	const day, most = 24 * time.Hour, 100 * 366 * 24 * time.Hour
-	for suffix, unit := range map[string]time.Duration{"d": day, "w": 7 * day} {
-		if number, ok := strings.CutSuffix(s, suffix); ok {
-			n, err := strconv.ParseInt(number, 10, 32)
-			if err != nil || n < 0 || n > int64(most/unit) {
-				return 0, false
-			}
-			return time.Duration(n) * unit, true
+	sum := time.Duration(0)
+	for _, unit := range []struct {
+		suffix string
+		length time.Duration
+	}{{"w", 7 * day}, {"d", day}} {
+		number, rest, ok := strings.Cut(s, unit.suffix)
+		if !ok {
+			continue
+		}
+		n, err := strconv.ParseUint(number, 10, 16)
+		if err != nil {
+			return 0, false
+		}
+		sum, s = sum+time.Duration(n)*unit.length, rest
+		if s == "" {
+			return sum, sum <= most
 		}
 	}
 	d, err := time.ParseDuration(s)
-	return d, err == nil && d >= 0 && d <= most
+	return sum + d, err == nil && d >= 0 && sum+d <= most
 }

@@ -13,13 +13,13 @@ import (
 	"kazoohook/internal/event"
 )
 
-// rates answers /api/rates: how many events of each family were received, over
-// the last hour by minute or over the last day by ten minutes.
+// rates answers /api/rates: the number of events of each family, over the last hour
+// by minute or over the last day by ten minutes.
 //
-// It counts by minute in memory, and only when asked: nobody who looks costs
-// nothing. Each answer goes on where the last one ended, first with what is new,
-// then further back in time, for at most ratesWork. So a day of any size is
-// counted in small steps while the page asks again, and each event is read once.
+// It counts by minute in memory, and only when asked. Each answer continues where
+// the last one ended, first with new events, then further back in time, for at most
+// ratesWork. So a day of any size is counted in small steps while the page asks
+// again, and each event is read once.
 type rates struct {
 	history History
 	now     func() time.Time
@@ -27,29 +27,30 @@ type rates struct {
 
 	mu      sync.Mutex
 	minutes map[int64]map[string]int // by Unix minute of the reception, by family
-	// The events with low <= seq <= high are counted, of those younger than a day;
-	// nothing while high is 0.
+	// The events with low <= seq <= high that are younger than a day are counted;
+	// none while high is 0.
 	low, high int64
 	begun     bool      // counted back to the start of the day
-	reached   time.Time // how far back counting has got
-	// names are the families that were counted by themselves.
+	reached   time.Time // counted back to here
+	// names are the families with their own counts.
 	names map[string]bool
 }
 
 const (
 	ratesDay = 24 * time.Hour
-	// ratesWork is how long one answer reads events at most; the page asks again.
+	// ratesWork bounds the time that one answer reads events; the page asks again.
 	ratesWork = 60 * time.Millisecond
 	ratesPage = 256
-	// ratesCatchUp: further behind than this, what was counted is given up and
-	// counting starts again at the newest event.
+	// ratesCatchUp bounds the new events to count. With more than that, counting
+	// starts again at the newest event.
 	ratesCatchUp = 200_000
-	// maxFamilies are counted by themselves: names come from outside.
+	// maxFamilies bounds the families with their own counts, because names come
+	// from outside.
 	maxFamilies = 24
 	otherFamily = "other"
 )
 
-func newRates(d Deps) *rates {
+func newRates(d AdminDeps) *rates {
 	return &rates{history: d.History, now: d.Now, log: d.Log, minutes: map[int64]map[string]int{}, names: map[string]bool{}}
 }
 
@@ -58,7 +59,7 @@ type Rates struct {
 	Span         string       `json:"span"`          // 1h or 24h
 	StepSeconds  int          `json:"step_seconds"`  // length of a step
 	From         time.Time    `json:"from"`          // start of the first step
-	To           time.Time    `json:"to"`            // end of the last step, which is not over yet
+	To           time.Time    `json:"to"`            // end of the last step, which is still running
 	Complete     bool         `json:"complete"`      // false: ask again, older events are still being counted
 	CompleteFrom time.Time    `json:"complete_from"` // counts are complete from here on
 	Total        int          `json:"total"`         // of all families and steps
@@ -67,7 +68,7 @@ type Rates struct {
 
 // FamilyRate is one family's count in each step.
 type FamilyRate struct {
-	Family string `json:"family"` // what comes before the dot of an event's name
+	Family string `json:"family"` // the event's name up to the dot
 	Total  int    `json:"total"`
 	Counts []int  `json:"counts"`
 }
@@ -129,7 +130,7 @@ func (c *rates) answer(name string, span, step time.Duration, now time.Time) Rat
 	return a
 }
 
-// advance counts what is new, then what is older.
+// advance counts new events, then older ones.
 func (c *rates) advance(ctx context.Context, now time.Time) error {
 	cutoff := now.Add(-ratesDay - 10*time.Minute)
 	for minute := range c.minutes {
@@ -179,17 +180,15 @@ func (c *rates) backward(ctx context.Context, cutoff time.Time) ([]event.Record,
 	if c.begun {
 		return nil, nil
 	}
-	records, err := c.history.Query(ctx, event.Query{Since: cutoff, Before: c.low, Limit: ratesPage})
+	records, next, err := c.history.Query(ctx, event.Query{Since: cutoff, Before: c.low, Limit: ratesPage})
 	if err != nil {
 		return nil, err
 	}
+	c.low, c.begun = next, next == 0
 	if n := len(records); n > 0 {
-		c.low = records[n-1].Seq
-		// One that was recovered is older than its place: what is between is not
-		// counted yet, so the mark may be too far back for a moment, never for good.
+		// A recovered event is older than its place in the journal, so reached may
+		// be too early for a moment, until the next page is counted.
 		c.reached = records[n-1].ReceivedAt
-	} else {
-		c.begun = true
 	}
 	return records, nil
 }

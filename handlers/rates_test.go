@@ -24,10 +24,10 @@ func (h *harness) rates(span string) Rates {
 func TestRates(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 4, 12, 30, 30, 0, time.UTC)
-	h := newHarness(t, func(d *Deps) { d.Now = func() time.Time { return now } })
+	h := newHarness(t, func(d *testDeps) { d.Now = func() time.Time { return now } })
 	add := func(ago time.Duration, name string, n int) {
 		for range n {
-			h.journal.add(event.Record{Event: name, Delivery: event.Delivery{ReceivedAt: now.Add(-ago)}})
+			h.journal.add(event.Record{Event: name, Request: event.Request{ReceivedAt: now.Add(-ago)}})
 		}
 	}
 	if r := h.rates("1h"); r.Total != 0 || !r.Complete || len(r.Families) != 0 {
@@ -62,12 +62,12 @@ func TestRates(t *testing.T) {
 	}
 }
 
-// TestRatesBounded: names of families come from outside.
+// TestRatesBounded: names of families come from outside, so their number is bounded.
 func TestRatesBounded(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	for i := range 200 {
-		h.journal.add(event.Record{Event: fmt.Sprintf("type%d.created", i), Delivery: event.Delivery{ReceivedAt: time.Now()}})
+		h.journal.add(event.Record{Event: fmt.Sprintf("type%d.created", i), Request: event.Request{ReceivedAt: time.Now()}})
 	}
 	r := h.rates("1h")
 	if r.Total != 200 || len(r.Families) != maxFamilies+1 || r.Families[0].Family != otherFamily {
@@ -80,26 +80,26 @@ type slowHistory struct {
 	History
 }
 
-func (s slowHistory) Query(ctx context.Context, q event.Query) ([]event.Record, error) {
+func (s slowHistory) Query(ctx context.Context, q event.Query) ([]event.Record, int64, error) {
 	timer := time.NewTimer(ratesWork / 2)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, 0, ctx.Err()
 	}
 	return s.History.Query(ctx, q)
 }
 
-// TestRatesStepByStep: a long day is counted over several answers, the newest
-// first, and each says how far it is.
+// TestRatesStepByStep: a day with many events is counted over several answers, the
+// newest events first, and each answer says how far it is.
 func TestRatesStepByStep(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	h := newHarness(t, func(d *Deps) { d.History = slowHistory{History: d.History} })
+	h := newHarness(t, func(d *testDeps) { d.History = slowHistory{History: d.History} })
 	const events = 10 * ratesPage
 	for i := range events {
-		h.journal.add(event.Record{Event: "user.edited", Delivery: event.Delivery{ReceivedAt: now.Add(-20*time.Hour + time.Duration(i)*20*time.Hour/events)}})
+		h.journal.add(event.Record{Event: "user.edited", Request: event.Request{ReceivedAt: now.Add(-20*time.Hour + time.Duration(i)*20*time.Hour/events)}})
 	}
 	first := h.rates("24h")
 	if first.Complete || first.Total == 0 || first.Total == events || !first.CompleteFrom.After(first.From) {
@@ -119,12 +119,12 @@ func TestRatesStepByStep(t *testing.T) {
 	}
 }
 
-// TestRatesFail: what can't be read is said, and counted later.
+// TestRatesFail: an error is reported, and the events are counted later.
 func TestRatesFail(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")
 	h := newHarness(t)
-	h.journal.add(event.Record{Event: "sms", Delivery: event.Delivery{ReceivedAt: time.Now()}})
+	h.journal.add(event.Record{Event: "sms", Request: event.Request{ReceivedAt: time.Now()}})
 	h.journal.setQuery(func(event.Query) error { return broken })
 	isProblem(t, h.get("/api/rates"), 500)
 	h.journal.setQuery(nil)

@@ -3,23 +3,25 @@ package handlers
 import (
 	"errors"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"kazoohook/internal/event"
+	"kazoohook/internal/journal"
 )
 
-// receiver answers Kazoo's deliveries. Kazoo takes 200 alone for success and
-// resends only on 503 with Retry-After (kazoo 4.3
-// applications/webhooks/src/webhooks_util.erl and OTP's httpc), hence:
-// everything that came with the secret is kept, or answered so that it comes
-// again. Without the secret nothing is told apart: it is 404 always.
+// receiver answers Kazoo's requests. For Kazoo only 200 is success, and it resends
+// only on 503 with Retry-After (kazoo 4.3
+// applications/webhooks/src/webhooks_util.erl and OTP's httpc). So every request
+// with the secret is stored, or answered so that Kazoo resends it. Without the
+// secret every answer is the same 404.
 type receiver struct {
 	journal  Journal
-	route    func(event.Delivery) event.Record
+	route    func(event.Request) event.Record
 	secrets  secrets
+	waiting  bool     // the secret is not known yet
+	prefixes []string // paths that may precede /kazoo: none, and the path of PUBLIC_URL
 	sources  sources
 	failures *limiter
 	draining func() bool
@@ -27,11 +29,15 @@ type receiver struct {
 	log      zerolog.Logger
 	now      func() time.Time
 	maxBody  int64
-	patience *patience
+	waits    *sharedTimeout // for the journal
+	signed   signatures
 	refused  func(hookID string)
-	usedOld  func() // may be nil
+	requests Requests // may be nil
+	usedOld  func()   // may be nil
+	trace    func(r *http.Request, hook string, begun time.Time, proxied bool) Trace
 
-	previous, elsewhere, refusals, partial *throttle
+	// Log lines that anyone can provoke are limited.
+	previous, elsewhere, refusals, partial, forged *throttle
 
 	// Header values shared by all answers: net/http only reads them.
 	text, length []string
@@ -39,31 +45,36 @@ type receiver struct {
 
 const (
 	rejectSecret  = "secret"       // wrong or missing secret
-	rejectLimited = "secret_limit" // the same, from a source that has tried too often
+	rejectLimited = "secret_limit" // the same, from a source with too many of them
 	rejectAddress = "address"      // right secret, source not in ALLOW_CIDRS
 	rejectPath    = "path"         // no such path
 
-	// retrySoon and retryLater are Retry-After in seconds. Kazoo's client waits
-	// that long and resends; it takes one or two digits, no more.
+	// retrySoon and retryLater are values of Retry-After, in seconds. Kazoo's
+	// client waits that long and resends. It accepts one or two digits.
 	retrySoon  = "2"
 	retryLater = "5"
 
 	ackBody = "OK\n"
 
-	// failuresPerMinute of one source with a wrong secret are answered one by
-	// one; what is above is still checked (a right secret is never limited) but
-	// neither logged nor told apart in any way.
+	// failuresPerMinute bounds the log lines for wrong secrets from one source.
+	// Further requests are still checked: a right secret is never limited.
 	failuresPerMinute = 30
 
 	formType = "application/x-www-form-urlencoded"
 )
 
-func newReceiver(d Deps) *receiver {
+func newReceiver(d PublicDeps) *receiver {
 	every := func(interval time.Duration) *throttle { return &throttle{every: interval, now: d.Now} }
+	prefixes := []string{""}
+	if p := prefixOf(d.PublicURL); p != "" {
+		prefixes = append(prefixes, p)
+	}
 	return &receiver{
 		journal:   d.Journal,
 		route:     event.Route,
-		secrets:   newSecrets(d.Secret, d.PreviousSecret),
+		secrets:   newSecrets(d.Secret, d.PreviousSecret, d.OtherSecrets...),
+		waiting:   d.Waiting,
+		prefixes:  prefixes,
 		sources:   sources{trusted: d.TrustedProxies, allowed: d.AllowFrom},
 		failures:  newLimiter(failuresPerMinute, d.Now),
 		draining:  d.Draining,
@@ -72,56 +83,58 @@ func newReceiver(d Deps) *receiver {
 		now:       d.Now,
 		maxBody:   d.MaxBody,
 		refused:   d.Refused,
+		requests:  d.Requests,
 		usedOld:   d.PreviousUsed,
-		patience:  &patience{length: d.AppendTimeout, now: time.Now},
+		trace:     d.Trace,
+		waits:     &sharedTimeout{length: d.AppendTimeout, now: time.Now},
 		previous:  every(time.Minute),
 		elsewhere: every(time.Minute),
 		refusals:  every(time.Second),
 		partial:   every(10 * time.Second),
+		forged:    every(10 * time.Second),
+		signed:    signatures{keys: d.Keys},
 		text:      []string{"text/plain; charset=utf-8"},
 		length:    []string{"3"},
 	}
 }
 
-// ServeHTTP answers one delivery. It is one function with explicit steps, not a
-// stack of middleware, because every step decides what Kazoo does next and
-// none may come before the secret.
+// ServeHTTP answers one request. Its steps are explicit instead of middleware: each
+// decides what Kazoo does next, and the check of the secret must come first.
 func (h *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := h.now()
-	secret, rest, ok := deliveryPath(r)
-	if !ok {
+	which, rest, ok := h.secretIn(pathOf(r.URL))
+	switch {
+	case !ok:
 		h.unknownPath(w, r)
 		return
-	}
-	which := h.secrets.match(secret)
-	if which == noSecret {
+	case which == noSecret && h.waiting:
+		a := answer{w: w, r: r, receiver: h, hook: hookName(rest)}
+		a.resend(unavailable, retrySoon)
+		return
+	case which == noSecret:
 		h.wrongSecret(w, r)
 		return
 	}
+	trust(w)
 	source := h.sources.of(r)
 	if !h.sources.allow(source) {
 		h.metrics.rejected.WithLabelValues(rejectAddress).Inc()
 		if n, ok := h.elsewhere.pass(); ok {
 			h.log.Warn().Str("source_address", source.text()).Int("not_logged", n).
-				Msg("right hook secret from an address that may not deliver (ALLOW_CIDRS): answered 404")
+				Msg("right hook secret from an address that ALLOW_CIDRS doesn't list: answered 404")
 		}
-		h.tellRefused(r)
-		notFound(w, r)
+		h.noteRefused(r)
+		notFound(w)
 		return
 	}
 	if which == previousSecret {
-		h.metrics.previous.Inc()
-		if h.usedOld != nil {
-			h.usedOld()
-		}
-		if n, ok := h.previous.pass(); ok {
-			h.log.Warn().Str("hook_id", r.Header.Get("X-Hook-Id")).Int("not_logged", n).
-				Msg("delivery with the previous hook secret: a hook still has its old URI")
-		}
+		h.notePrevious(r)
 	}
-
-	hook := hookName(rest)
-	a := answer{w: w, r: r, receiver: h, hook: hook}
+	a := answer{w: w, r: r, receiver: h, hook: hookName(rest)}
+	if h.trace != nil {
+		a.trace = h.trace(r, a.hook, start, h.sources.proxied(r))
+		defer a.traced()
+	}
 	defer a.recover()
 	switch r.Method {
 	case http.MethodPost, http.MethodPut, http.MethodGet:
@@ -133,145 +146,96 @@ func (h *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.resend(draining, retryLater)
 		return
 	}
-	d := event.Delivery{
+	if d, ok := h.read(&a, start, source); ok {
+		h.keep(&a, d, start)
+	}
+}
+
+// read reads a request, or answers it if the body can't be read.
+func (h *receiver) read(a *answer, start time.Time, from source) (d event.Request, ok bool) {
+	r := a.r
+	d = event.Request{
 		Source:        event.SourceWebhook,
 		ReceivedAt:    start.UTC(),
-		Hook:          hook,
+		Hook:          a.hook,
 		HookID:        clip(r.Header.Get("X-Hook-Id"), 256),
 		HookAccountID: clip(r.Header.Get("X-Account-Id"), 256),
 		Method:        r.Method,
 		ContentType:   clip(r.Header.Get("Content-Type"), 256),
-		RemoteAddr:    source.text(),
+		RemoteAddr:    from.text(),
+	}
+	if h.sources.proxied(r) {
+		d.RequestID = clip(r.Header.Get("X-Request-Id"), 256)
 	}
 	if r.Method == http.MethodGet {
 		// A GET hook carries its event in the query (webhooks_util.erl).
 		d.ContentType, d.Body = formType, []byte(r.URL.RawQuery)
-	} else {
-		body, err := readBody(r, h.maxBody)
-		switch {
-		case errors.Is(err, errTooLarge):
-			a.tooLarge()
-			return
-		case err != nil:
-			// Half a body is no event, and a 4xx would lose it for good.
-			if n, ok := h.partial.pass(); ok {
-				h.log.Warn().Err(err).Str("hook", hook).Int("not_logged", n).
-					Msg("a delivery's body did not arrive in full: answered 503 for Kazoo to resend")
-			}
-			a.resend(broken, retrySoon)
-			return
-		}
-		d.Body = body
+		return d, true
 	}
-	rec := h.routed(d, r.Header.Get("Content-Encoding"))
+	body, err := readBody(r, h.maxBody)
+	switch {
+	case errors.Is(err, errTooLarge):
+		a.tooLarge()
+		return d, false
+	case err != nil:
+		// Half a body is not an event, and Kazoo would not resend after a 4xx.
+		if n, ok := h.partial.pass(); ok {
+			h.log.Warn().Err(err).Str("hook", a.hook).Int("not_logged", n).
+				Msg("a request's body did not arrive in full: answered 503 for Kazoo to resend")
+		}
+		a.resend(broken, retrySoon)
+		return d, false
+	}
+	d.Body = body
+	return d, true
+}
 
-	// Kazoo having hung up doesn't undo what happened: keep the event anyway.
-	done, err := h.journal.Append(h.patience.context(), rec)
+// keep stores a request in the journal and answers it. The event is stored even if
+// Kazoo has hung up.
+func (h *receiver) keep(a *answer, d event.Request, start time.Time) {
+	rec := h.routed(d, a.r.Header.Get("Content-Encoding"))
+	h.verify(&rec, start)
+	if a.trace != nil {
+		a.trace.Appending()
+	}
+	done, err := h.journal.Append(h.waits.context(), rec)
+	if a.trace != nil {
+		a.trace.Appended(rec.Event, rec.AccountID, done, err)
+	}
+	if errors.Is(err, journal.ErrTooLarge) {
+		a.tooLarge()
+		return
+	}
 	if err != nil {
+		h.journal.Refused(rec, done) // before the answer: Kazoo may resend at once
 		a.resend(unavailable, retrySoon)
-		h.journal.Refused(rec)
 		if n, ok := h.refusals.pass(); ok {
-			h.log.Error().Err(err).Str("hook", hook).Int("not_logged", n).
+			h.log.Error().Err(err).Str("hook", a.hook).Int("not_logged", n).
 				Msg("the journal could not take an event: answered 503 for Kazoo to resend")
 		}
 		return
 	}
 	written := a.ok(rec, done)
 	h.journal.Acknowledged(rec, done, written)
-	h.metrics.ack.Observe(h.now().Sub(start).Seconds())
-	h.log.Debug().Str("hook", hook).Str("event_name", rec.Event).Int64("seq", done.Seq).
-		Bool("duplicate", done.Duplicate).Bool("answer_written", written).Msg("delivery taken")
+	took := h.now().Sub(start)
+	h.metrics.ack.Observe(took.Seconds())
+	h.note(a, rec, done, written, took)
+	h.log.Debug().Str("hook", a.hook).Str("event_name", rec.Event).Int64("seq", done.Seq).
+		Bool("duplicate", done.Duplicate).Bool("answer_written", written).Msg("request taken")
 }
 
-// tellRefused tells of a request that is answered so that Kazoo, if it sent it,
-// counts a failure of the hook.
-func (h *receiver) tellRefused(r *http.Request) {
-	if id := r.Header.Get("X-Hook-Id"); id != "" && h.refused != nil {
-		h.refused(id)
-	}
-}
-
-// wrongSecret answers a request without the secret. The body is never read.
-func (h *receiver) wrongSecret(w http.ResponseWriter, r *http.Request) {
-	source := h.sources.of(r)
-	reason := rejectSecret
-	if h.failures.over(source.key()) {
-		reason = rejectLimited
-	}
-	h.metrics.rejected.WithLabelValues(reason).Inc()
-	if reason == rejectSecret {
-		h.tellRefused(r)
-		h.log.Debug().Str("source_address", source.text()).Msg("wrong or missing hook secret")
-	}
-	notFound(w, r)
-}
-
-func (h *receiver) unknownPath(w http.ResponseWriter, r *http.Request) {
-	h.metrics.rejected.WithLabelValues(rejectPath).Inc()
-	notFound(w, r)
-}
-
-// notFound is the one 404 of the public listener. The connection is closed: a
-// stranger keeps none idle.
-func notFound(w http.ResponseWriter, r *http.Request) {
-	hangUp(w, r)
-	http.Error(w, "404 page not found", http.StatusNotFound)
-}
-
-// hangUp lets this answer be the connection's last. Of a body that was not read
-// nothing more is awaited either: net/http would, for as long as a request may
-// take to be read.
-func hangUp(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Connection", "close")
-	if r.ContentLength != 0 {
-		_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) // without a connection nothing waits
-	}
-}
-
-// deliveryPath splits /kazoo/{secret}/{hook}. It takes the path as sent, still
-// percent-encoded, so that no encoding of a slash or a dot means anything.
-func deliveryPath(r *http.Request) (secret, rest string, ok bool) {
-	path := r.URL.RawPath
-	if path == "" {
-		path = r.URL.Path
-	}
-	path, ok = strings.CutPrefix(path, "/kazoo/")
-	if !ok {
-		return "", "", false
-	}
-	return strings.Cut(path, "/")
-}
-
-// hookName makes the rest of the path a hook name: [a-z0-9_]{1,64}. Another
-// spelling is no reason to lose an event that came with the secret.
-func hookName(s string) string {
-	const longest = 64
-	clean := s != "" && len(s) <= longest
-	for i := 0; clean && i < len(s); i++ {
-		clean = nameByte(s[i])
-	}
-	if clean {
-		return s
-	}
-	if s == "" {
-		return event.Unknown
-	}
-	b := []byte(strings.ToLower(clip(s, longest)))
-	for i := range b {
-		if !nameByte(b[i]) {
-			b[i] = '_'
+// trust reports to the server that the request has shown the secret. At the limit
+// of connections, those without the secret are closed first.
+func trust(w http.ResponseWriter) {
+	for {
+		switch t := w.(type) {
+		case interface{ Trusted() }:
+			t.Trusted()
+			return
+		case interface{ Unwrap() http.ResponseWriter }: // e.g. the writer that masks secrets
+			w = t.Unwrap()
+		default:
+			return
 		}
 	}
-	return clip(string(b), longest)
-}
-
-func nameByte(c byte) bool {
-	return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '_'
-}
-
-func clip(s string, n int) string {
-	if len(s) > n {
-		return s[:n]
-	}
-	return s
 }

@@ -7,7 +7,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,8 +18,8 @@ import (
 	"kazoohook/internal/event"
 )
 
-// TestBodyCutShort: a client that stops in the middle has delivered nothing,
-// and is told to send it again if it still listens.
+// TestBodyCutShort: a request that stops in the middle of its body is not kept, and
+// the client is asked to send it again if it still reads.
 func TestBodyCutShort(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
@@ -38,14 +40,14 @@ func TestBodyCutShort(t *testing.T) {
 	}
 }
 
-// TestKazooGoneBeforeTheAnswer: the event is kept although nobody waits, and
-// the journal learns that the 200 did not go out.
+// TestKazooGoneBeforeTheAnswer: the event is kept although Kazoo has hung up, and the
+// journal gets the outcome that the 200 was not written.
 func TestKazooGoneBeforeTheAnswer(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	inAppend, goOn := make(chan struct{}), make(chan struct{})
 	h.journal.before = func(event.Record) { close(inAppend); <-goOn }
-	// Tells when the server has noticed the hang-up: it does so by itself.
+	// Closed when the server has noticed that the client has hung up.
 	noticed := make(chan struct{})
 	receive := h.public.Config.Handler
 	h.public.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -74,7 +76,7 @@ func TestKazooGoneBeforeTheAnswer(t *testing.T) {
 
 func TestAppendIsBounded(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t, func(d *Deps) {
+	h := newHarness(t, func(d *testDeps) {
 		d.AppendTimeout = 20 * time.Millisecond
 		d.Journal = stuckJournal{d.Journal}
 	})
@@ -84,7 +86,7 @@ func TestAppendIsBounded(t *testing.T) {
 	}
 }
 
-// stuckJournal takes nothing, for as long as one lets it.
+// stuckJournal waits in Append until the context ends.
 type stuckJournal struct{ Journal }
 
 func TestRefusalsAreLoggedNowAndThen(t *testing.T) {
@@ -123,10 +125,10 @@ func TestPanicWhileAppending(t *testing.T) {
 	}
 }
 
-// TestPanicAfterTheAnswer must not spoil an answer that is out.
+// TestPanicAfterTheAnswer: a panic after the answer doesn't change the answer.
 func TestPanicAfterTheAnswer(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t, func(d *Deps) { d.Journal = brittleJournal{d.Journal} })
+	h := newHarness(t, func(d *testDeps) { d.Journal = brittleJournal{d.Journal} })
 	if got := h.deliver(userDeleted); got.status != 200 || got.body != "OK\n" {
 		t.Errorf("answer %+v", got)
 	}
@@ -135,20 +137,62 @@ func TestPanicAfterTheAnswer(t *testing.T) {
 
 type brittleJournal struct{ Journal }
 
-// TestPanicWhileRouting: a delivery that we can't even look at is kept; as a
-// 503 Kazoo would send it again for ever.
+// TestPanicWhileRouting: a request whose routing panics is kept. With a 503 Kazoo
+// would send it again for ever.
 func TestPanicWhileRouting(t *testing.T) {
 	t.Parallel()
 	j := newMemJournal()
 	log := &logBuffer{}
-	r := newReceiver(Deps{Journal: j, Secret: testSecret, Metrics: NewMetrics(nil)}.withDefaults())
+	r := newReceiver(PublicDeps{Journal: j, Secret: testSecret}.withDefaults())
 	r.log = r.log.Output(log)
-	r.route = func(event.Delivery) event.Record { panic("hush") }
-	rec := r.routed(event.Delivery{Hook: "object", Body: []byte("a=b")}, "")
+	r.route = func(event.Request) event.Record { panic("hush") }
+	rec := r.routed(event.Request{Hook: "object", Body: []byte("a=b")}, "")
 	if strings.Contains(log.String()+rec.Problem, "hush") || !strings.Contains(log.String(), "stack") {
 		t.Errorf("log: %s", log)
 	}
 	if rec.Event != event.Unknown || string(rec.Body) != "a=b" || rec.Problem == "" || rec.Dedupe.Key == (event.Key{}) {
 		t.Errorf("%+v", rec)
+	}
+}
+
+// TestRefusalsAreNoted: Kazoo counts every answer but 200 and 503 with Retry-After as a
+// failure of the hook. A client without the secret isn't Kazoo, even if it knows a
+// hook's id.
+func TestRefusalsAreNoted(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var noted []string
+	draining := false
+	h := newHarness(t, func(d *testDeps) {
+		d.Refused = func(hook string) {
+			mu.Lock()
+			defer mu.Unlock()
+			noted = append(noted, hook)
+		}
+		d.Draining = func() bool { return draining }
+	})
+	right, wrong := h.public.URL+"/kazoo/"+testSecret+"/object", h.public.URL+"/kazoo/a-secret-of-long-ago/object"
+	h.do(http.MethodPost, right, formType, userDeleted, "X-Hook-ID", "taken")
+	h.do(http.MethodPost, right, formType, strings.Repeat("a", 2<<20), "X-Hook-ID", "large")
+	h.do(http.MethodDelete, right, "", "", "X-Hook-ID", "method")
+	h.do(http.MethodPost, wrong, formType, userDeleted, "X-Hook-ID", "stranger")
+	h.do(http.MethodDelete, wrong, "", "", "X-Hook-ID", "stranger")
+	draining = true
+	h.do(http.MethodPost, right, formType, userDeleted, "X-Hook-ID", "draining")
+	mu.Lock()
+	defer mu.Unlock()
+	if want := []string{"large", "method"}; !slices.Equal(noted, want) {
+		t.Errorf("noted %q, want %q", noted, want)
+	}
+}
+
+func TestInstanceIsShownInPublicOnly(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, func(d *testDeps) { d.Instance = "nonce-of-this-process" })
+	if got := h.do(http.MethodGet, h.public.URL+"/healthz", "", "").header.Get("Kazoohook-Instance"); got != "nonce-of-this-process" {
+		t.Errorf("public: %q", got)
+	}
+	if got := h.get("/healthz").header.Get("Kazoohook-Instance"); got != "" {
+		t.Errorf("admin: %q", got)
 	}
 }

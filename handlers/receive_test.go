@@ -14,7 +14,7 @@ import (
 	"kazoohook/internal/event"
 )
 
-// TestAnswers is the table of what Kazoo gets, row by row.
+// TestAnswers has a case for each row of the table of answers.
 func TestAnswers(t *testing.T) {
 	t.Parallel()
 	big := strings.Repeat("x", 1<<20)
@@ -48,7 +48,7 @@ func TestAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := newHarness(t, func(d *Deps) { d.Draining = func() bool { return tc.draining } })
+			h := newHarness(t, func(d *testDeps) { d.Draining = func() bool { return tc.draining } })
 			h.journal.setFail(tc.fail)
 			if tc.method == "" {
 				tc.method = http.MethodPost
@@ -72,7 +72,7 @@ func TestAnswers(t *testing.T) {
 				names = append(names, r.Event)
 				if r.Source != event.SourceWebhook || r.Hook != "object" || r.HookID != "h1" || r.HookAccountID != "acc1" ||
 					r.RemoteAddr != "127.0.0.1" || r.ReceivedAt.IsZero() || r.Method != tc.method {
-					t.Errorf("delivery %+v", r.Delivery)
+					t.Errorf("delivery %+v", r.Request)
 				}
 			}
 			if got := strings.Join(names, ","); got != tc.event {
@@ -81,7 +81,7 @@ func TestAnswers(t *testing.T) {
 			if n := testutil.ToFloat64(h.metrics.deliveries.WithLabelValues("object", tc.outcome)); n != 1 {
 				t.Errorf("outcome %s counted %v", tc.outcome, n)
 			}
-			eventually(t, "the journal is told", func() bool {
+			eventually(t, "the journal knows the outcome", func() bool {
 				acks := h.journal.acknowledged()
 				return h.journal.refusals() == tc.refused && (tc.status != 200 || len(acks) == 1 && acks[0].written)
 			})
@@ -108,8 +108,8 @@ func TestRepeatedDeliveryIsOneEvent(t *testing.T) {
 	}
 }
 
-// TestWithoutTheSecret: whatever is tried, it is the same 404, no body is read
-// and nothing is kept.
+// TestWithoutTheSecret: every request without the secret gets the same 404. No body is
+// read and nothing is kept.
 func TestWithoutTheSecret(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
@@ -124,7 +124,7 @@ func TestWithoutTheSecret(t *testing.T) {
 		"/kazoo/./" + testSecret + "/object", "/kazoo/x/../" + testSecret + "/object", "/kazoo%2f" + testSecret + "/object",
 		"/kazoo/" + testSecret + "%2fobject", "/kazoo/%2e%2e/kazoo/" + testSecret + "/object",
 		"/KAZOO/" + testSecret + "/object", "/kazoo/" + strings.ToUpper(testSecret) + "/object",
-		"/kazoo/" + testSecret + "%00/object", "/kazoo/%63" + testSecret[1:] + "/object", "/kazoo;x/" + testSecret + "/object",
+		"/kazoo/" + testSecret + "%00/object", "/kazoo/%2563" + testSecret[1:] + "/object", "/kazoo;x/" + testSecret + "/object",
 		"/kazoo/\\" + testSecret + "/object", "/healthz/", "/readyz/..", "/admin", "/api/events", "/metrics",
 		"/kazoo/?" + testSecret, "/kazoo/wrong/object/", "/kazoo/wrong/../" + testSecret + "/object",
 	} {
@@ -144,13 +144,13 @@ func TestWithoutTheSecret(t *testing.T) {
 	}
 }
 
-// TestPathsWithTheSecret: nothing that came with the secret is lost to its
-// spelling, and nothing is ever redirected.
+// TestPathsWithTheSecret: every request with the secret is kept, in whatever way its
+// path is written, and none is redirected.
 func TestPathsWithTheSecret(t *testing.T) {
 	t.Parallel()
 	for rest, hook := range map[string]string{
 		"object": "object", "object/": "object_", "": event.Unknown, "a/b": "a_b", "..": "__", "x%2f..": "x_2f__",
-		"Channel-Create": "channel_create", strings.Repeat("a", 65): strings.Repeat("a", 64), "%00": "_", "ob%6aect": "ob_6aect",
+		"Channel-Create": "channel_create", strings.Repeat("a", 65): strings.Repeat("a", 64), "%00": "_00", "ob%6Aect": "object", "ob%2fect": "ob_2fect",
 	} {
 		h := newHarness(t)
 		got := h.raw("POST /kazoo/"+testSecret+"/"+rest+" HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nConnection: close\r\n\r\na=b", 1)
@@ -174,7 +174,7 @@ func TestPathsWithTheSecret(t *testing.T) {
 func TestPreviousSecret(t *testing.T) {
 	t.Parallel()
 	var used atomic.Int64
-	h := newHarness(t, func(d *Deps) { d.PreviousUsed = func() { used.Add(1) } })
+	h := newHarness(t, func(d *testDeps) { d.PreviousUsed = func() { used.Add(1) } })
 	for range 3 {
 		got := h.do(http.MethodPost, h.public.URL+"/kazoo/"+oldSecret+"/object", formType, userDeleted)
 		if got.status != 200 {
@@ -185,7 +185,7 @@ func TestPreviousSecret(t *testing.T) {
 		t.Fatalf("answer %d", got.status)
 	}
 	if n := testutil.ToFloat64(h.metrics.previous); n != 3 || used.Load() != 3 {
-		t.Errorf("counted %v, told of %d", n, used.Load())
+		t.Errorf("counted %v, reported %d", n, used.Load())
 	}
 	if n := strings.Count(h.log.String(), "previous hook secret"); n != 1 {
 		t.Errorf("%d log lines:\n%s", n, h.log)
@@ -197,7 +197,7 @@ func TestPreviousSecret(t *testing.T) {
 
 func TestNoSecretConfigured(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t, func(d *Deps) { d.Secret, d.PreviousSecret = "", "" })
+	h := newHarness(t, func(d *testDeps) { d.Secret, d.PreviousSecret = "", "" })
 	for _, p := range []string{"/kazoo//object", "/kazoo/x/object"} {
 		if got := h.do(http.MethodPost, h.public.URL+p, formType, userDeleted); got.status != 404 {
 			t.Errorf("%s: %d", p, got.status)
@@ -205,8 +205,8 @@ func TestNoSecretConfigured(t *testing.T) {
 	}
 }
 
-// TestWrongSecretIsLimitedRightIsNot: a source may try as often as it likes, a
-// right secret from the same address is always taken.
+// TestWrongSecretIsLimitedRightIsNot: the right secret is always accepted, also from
+// an address that has sent many wrong ones.
 func TestWrongSecretIsLimitedRightIsNot(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
@@ -226,11 +226,11 @@ func TestWrongSecretIsLimitedRightIsNot(t *testing.T) {
 	}
 }
 
-// TestStrangersKeepNoConnection: a 404 ends the connection, body unread.
+// TestStrangersKeepNoConnection: a 404 ends the connection without reading the body.
 func TestStrangersKeepNoConnection(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
-	got := h.raw("POST /kazoo/wrong/object HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\nstart", 2)
+	got := h.raw("POST /kazoo/wrong/object HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\nstart", 1)
 	if len(got) != 1 || got[0].status != 404 {
 		t.Errorf("%+v", got)
 	}
@@ -242,13 +242,13 @@ func TestStrangersKeepNoConnection(t *testing.T) {
 
 func TestBodyTooLargeIsNotRead(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t, func(d *Deps) { d.MaxBody = 10 })
+	h := newHarness(t, func(d *testDeps) { d.MaxBody = 10 })
 	head := "POST /kazoo/" + testSecret + "/object HTTP/1.1\r\nHost: x\r\n"
 	for name, send := range map[string]string{
 		"announced": head + "Content-Length: 1000000000\r\n\r\n",
 		"chunked":   head + "Transfer-Encoding: chunked\r\n\r\n14\r\n01234567890123456789\r\n",
 	} {
-		got := h.raw(send, 2)
+		got := h.raw(send, 1)
 		if len(got) != 1 || got[0].status != 413 {
 			t.Errorf("%s: %+v", name, got)
 		}

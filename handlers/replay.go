@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// ReplayRequest asks for a consumer to be moved back, so that it handles events
-// again. Exactly one of Seq and Since says from where.
+// ReplayRequest asks to move a consumer back, so that it handles events again.
+// Exactly one of Seq and Since gives the position.
 type ReplayRequest struct {
 	Consumer string
 	Seq      int64     // the first event to be handled again; 0: use Since
@@ -17,17 +17,17 @@ type ReplayRequest struct {
 	DryRun   bool      // change nothing, only count
 }
 
-// ReplayResult says what was done, or would be.
+// ReplayResult is what was done, or would be.
 type ReplayResult struct {
 	Consumer string `json:"consumer"`
 	Cursor   int64  `json:"cursor"` // the last event handled before
 	From     int64  `json:"from"`   // the first event to be handled again
-	Events   int64  `json:"events"` // how many that is
+	Events   int64  `json:"events"` // events to be handled again
 	DryRun   bool   `json:"dry_run"`
 }
 
 // replay answers POST /api/replay {"consumer":"log","from":17|"2h"|"2006-01-02T15:04:05Z","dry_run":true}.
-func replay(d Deps) http.Handler {
+func replay(d AdminDeps) http.Handler {
 	type body struct {
 		Consumer string          `json:"consumer"`
 		From     json.RawMessage `json:"from"`
@@ -44,9 +44,12 @@ func replay(d Deps) http.Handler {
 			return
 		}
 		req := ReplayRequest{Consumer: b.Consumer, DryRun: b.DryRun}
-		if !replayFrom(&req, b.From, d.Now()) || req.Consumer == "" {
-			writeProblem(w, http.StatusBadRequest,
-				`Name the consumer, and from: a seq (17), a time ("2006-01-02T15:04:05Z") or how long ago ("2h").`)
+		if req.Consumer == "" {
+			writeProblem(w, http.StatusBadRequest, "consumer: the name of a consumer, such as log")
+			return
+		}
+		if !replayFrom(&req, b.From, d.Now()) {
+			writeProblem(w, http.StatusBadRequest, "from: the seq of an event, from 1, "+TimeForms)
 			return
 		}
 		res, err := d.Replay(r.Context(), req)
@@ -54,7 +57,7 @@ func replay(d Deps) http.Handler {
 		case errors.Is(err, ErrNoConsumer):
 			writeProblem(w, http.StatusNotFound, "There is no such consumer.")
 		case errors.Is(err, ErrConflict):
-			writeProblem(w, http.StatusConflict, "The consumer moved meanwhile. Try again.")
+			writeProblem(w, http.StatusConflict, "The consumer has moved in the meantime. Try again.")
 		case err != nil:
 			failed(w, r, d.Log, err)
 		default:
@@ -77,7 +80,7 @@ func replayFrom(req *ReplayRequest, from json.RawMessage, now time.Time) bool {
 		if json.Unmarshal(from, &s) != nil {
 			return false
 		}
-		t, ok := parseTime(s, now)
+		t, ok := ParseTime(s, now)
 		req.Since = t
 		return ok
 	}

@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// sessionCookie lets the page in where a browser can't send a bearer header: an
-// EventSource has none. It is made of its expiry and a MAC keyed by the token,
-// so that nothing is kept and a new token ends every session.
+// sessionCookie authenticates the page where a browser can't send a bearer header
+// (EventSource). It holds its expiry and a MAC keyed by the token. So the server
+// keeps no state, and a new token ends every session.
 const (
 	sessionCookie = "kazoohook_session"
 	sessionLength = 12 * time.Hour
@@ -47,11 +47,11 @@ func (g *guard) logout() http.Handler {
 	})
 }
 
-// cookie is not Secure on a plain connection, where a browser would drop it: a
-// loopback listener or one behind a proxy that speaks TLS itself.
+// cookie makes the cookie. It is not Secure on a plain connection, where a browser
+// would drop it.
 func (g *guard) cookie(r *http.Request, value string, maxAge int) *http.Cookie {
 	return &http.Cookie{ //nolint:gosec // Secure wherever it can be, see above
-		Name: sessionCookie, Value: value, Path: "/", MaxAge: maxAge, HttpOnly: true,
+		Name: sessionCookie, Value: value, Path: forwardedPrefix(r) + "/", MaxAge: maxAge, HttpOnly: true,
 		Secure: r.TLS != nil || g.sources.secure(r), SameSite: http.SameSiteStrictMode,
 	}
 }
@@ -63,7 +63,8 @@ func (g *guard) session(expires time.Time) string {
 	return at + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// inSession reports whether the request carries a session that has not expired.
+// inSession reports whether the request carries a valid session that has not
+// expired.
 func (g *guard) inSession(r *http.Request) bool {
 	c, err := r.Cookie(sessionCookie)
 	if err != nil {

@@ -11,8 +11,8 @@ func TestSession(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	token := testToken
-	h := newHarness(t, func(d *Deps) {
-		d.AdminToken, d.Now, d.TrustedProxies = token, func() time.Time { return now }, prefixes("127.0.0.0/8")
+	h := newHarness(t, func(d *testDeps) {
+		d.Token, d.Now, d.TrustedProxies = token, func() time.Time { return now }, prefixes("127.0.0.0/8")
 		d.Page = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("page")) })
 	})
 	login := func(body string, header ...string) reply {

@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// sources finds out who sent a request.
+// sources finds the sender of a request.
 type sources struct {
 	trusted []netip.Prefix
 	allowed []netip.Prefix
 }
 
-// source is the address of who sent a request; invalid if that can't be told.
+// source is the address of a request's sender; invalid if unknown.
 type source struct{ addr netip.Addr }
 
 func (s source) text() string {
@@ -22,7 +22,7 @@ func (s source) text() string {
 	return s.addr.String()
 }
 
-// key is what is counted as one source: an IPv6 host has a whole /64 to itself.
+// key returns the address that counts as one source: an IPv6 host has a whole /64.
 func (s source) key() netip.Addr {
 	if s.addr.Is6() {
 		p, err := s.addr.Prefix(64)
@@ -33,9 +33,9 @@ func (s source) key() netip.Addr {
 	return s.addr
 }
 
-// of returns the peer or, where the peer is a trusted proxy, the right-most
-// address of X-Forwarded-For that is not one: everything left of that was
-// written by a stranger.
+// of returns the peer or, if the peer is a trusted proxy, the right-most address of
+// X-Forwarded-For that is not a trusted proxy. Everything left of that may be
+// forged.
 func (s *sources) of(r *http.Request) source {
 	ap, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -55,9 +55,12 @@ func (s *sources) of(r *http.Request) source {
 			} else {
 				rest, last = "", rest
 			}
+			if last = strings.TrimSpace(last); last == "" {
+				continue // an empty entry
+			}
 			next, ok := forwarded(last)
 			if !ok {
-				return source{addr} // the proxy we got it from is all that is certain
+				return source{addr} // only the proxy's address is certain
 			}
 			addr = next
 			if !within(s.trusted, addr) {
@@ -68,21 +71,35 @@ func (s *sources) of(r *http.Request) source {
 	return source{addr}
 }
 
-// secure reports whether a trusted proxy took the request over TLS.
+// proxied reports whether a trusted proxy sent the request.
+func (s *sources) proxied(r *http.Request) bool {
+	if len(s.trusted) == 0 {
+		return false
+	}
+	ap, err := netip.ParseAddrPort(r.RemoteAddr)
+	return err == nil && within(s.trusted, ap.Addr().Unmap().WithZone(""))
+}
+
+// secure reports whether a trusted proxy received the request over TLS.
 func (s *sources) secure(r *http.Request) bool {
 	ap, err := netip.ParseAddrPort(r.RemoteAddr)
 	return err == nil && within(s.trusted, ap.Addr().Unmap().WithZone("")) &&
 		strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https")
 }
 
-// allow reports whether a source may deliver.
+// allow reports whether a source may send events.
 func (s *sources) allow(from source) bool {
 	return len(s.allowed) == 0 || within(s.allowed, from.addr)
 }
 
+// forwarded reads an address as proxies write it: with or without a port, IPv6 with
+// or without brackets.
 func forwarded(text string) (netip.Addr, bool) {
-	text = strings.TrimSpace(text)
-	addr, err := netip.ParseAddr(text)
+	alone := text
+	if inner, ok := strings.CutPrefix(text, "["); ok && strings.HasSuffix(inner, "]") {
+		alone = strings.TrimSuffix(inner, "]")
+	}
+	addr, err := netip.ParseAddr(alone)
 	if err != nil {
 		ap, err := netip.ParseAddrPort(text)
 		if err != nil {

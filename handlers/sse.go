@@ -11,10 +11,10 @@ import (
 	"kazoohook/internal/event"
 )
 
-// errGone says that the reader of a stream closed its connection.
-var errGone = errors.New("the reader has gone")
+// errHungUp says that the reader of a stream closed its connection.
+var errHungUp = errors.New("the reader has hung up")
 
-// sse writes server-sent events. They are gathered and go out in one write.
+// sse writes server-sent events. It collects them for one write.
 type sse struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
@@ -23,18 +23,18 @@ type sse struct {
 	buf     []byte
 }
 
-// lastWrite is how long a reader may take for what is written to a stream that
-// has to end. A reader that stalls must not hold up a restart.
+// lastWrite is the write timeout of a stream that has to end. A stalled reader must
+// not delay a restart.
 const lastWrite = time.Second
 
-// endWith ties the stream to ctx: when it ends, a write that is stuck is given
-// lastWrite more, and so is each later one. Call release when the stream is over.
+// endWith ties the stream to ctx. When ctx ends, a stuck write and each later one
+// get lastWrite. Call release when the stream is over.
 func (s *sse) endWith(ctx context.Context) (release func() bool) {
 	s.done = ctx.Done()
 	return context.AfterFunc(ctx, func() { _ = s.control.SetWriteDeadline(time.Now().Add(lastWrite)) })
 }
 
-// ending says whether the stream has to end.
+// ending reports whether the stream has to end.
 func (s *sse) ending() bool {
 	select {
 	case <-s.done:
@@ -44,7 +44,7 @@ func (s *sse) ending() bool {
 	}
 }
 
-// record adds a journal event: a message without a name, whose id is its seq.
+// record adds a journal event: a message without a name whose id is the seq.
 func (s *sse) record(seq int64, e event.Event) {
 	s.buf = append(s.buf, "id: "...)
 	s.buf = strconv.AppendInt(s.buf, seq, 10)
@@ -64,14 +64,14 @@ func (s *sse) event(name string, id int64, data string) {
 
 func (s *sse) comment(text string) { s.buf = append(s.buf, ": "+text+"\n\n"...) }
 
-// flush writes what was added. The reader has timeout to take it, or it fails
-// with os.ErrDeadlineExceeded; any other failure is errGone.
+// flush writes what was added. If the reader doesn't read it within timeout, flush
+// fails with os.ErrDeadlineExceeded; any other failure is errHungUp.
 func (s *sse) flush() error {
 	if len(s.buf) == 0 {
 		return nil
 	}
 	_ = s.control.SetWriteDeadline(time.Now().Add(s.timeout)) // without a connection there is no limit
-	if s.ending() {                                           // asked after the above, which would undo what endWith did
+	if s.ending() {                                           // after the line above, which would undo endWith's deadline
 		_ = s.control.SetWriteDeadline(time.Now().Add(lastWrite))
 	}
 	_, err := s.w.Write(s.buf)
@@ -88,5 +88,5 @@ func (s *sse) flush() error {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return err
 	}
-	return errGone
+	return errHungUp
 }

@@ -14,12 +14,12 @@ import (
 	"kazoohook/internal/event"
 )
 
-// streams answers /api/events/stream with server-sent events. Each subscriber
-// reads the journal by seq at its own pace, so that there is nothing to
-// overflow: who reads slowly falls behind, who stalls is cut off, and whoever
-// comes back with Last-Event-ID goes on exactly where it was.
+// streams answers /api/events/stream with server-sent events. Each subscriber reads
+// the journal by seq at its own pace, so no buffer can overflow. A slow reader
+// falls behind, a stalled one is cut off, and one that reconnects with
+// Last-Event-ID continues where it was.
 type streams struct {
-	deps   Deps
+	deps   AdminDeps
 	active atomic.Int64
 }
 
@@ -27,21 +27,24 @@ const (
 	cutSlow     = "slow"     // the reader stalled for longer than WriteTimeout
 	cutStopping = "stopping" // the service stops
 	cutJournal  = "journal"  // the journal could not be read
-	cutLimit    = "limit"    // MaxStreams reached: not begun
+	cutLimit    = "limit"    // MaxStreams reached: refused
 
-	// streamBatch is how many records one subscriber has in memory at most.
+	// streamBatch is the most records that one subscriber has in memory.
 	streamBatch = 64
-	// positionEvery so many records that the filter left out the reader is told
-	// how far it is, so that resuming doesn't read them again.
+	// positionEvery is the number of records outside the filter after which the
+	// reader gets a position, so that resuming doesn't read them again.
 	positionEvery = 1000
 )
 
-func newStreams(d Deps) *streams { return &streams{deps: d} }
+func newStreams(d AdminDeps) *streams { return &streams{deps: d} }
 
 func (s *streams) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	filter, err := queryParams(r.URL.Query(), s.deps.Now())
 	if err == nil && !filter.Until.IsZero() {
 		err = errors.New("until: a live stream has no end")
+	}
+	if err == nil && r.URL.Query().Has("duplicate") {
+		err = errors.New("duplicate: a stream shows events before they have duplicates")
 	}
 	after, resumed, err := position(r, filter, err)
 	if err != nil {
@@ -79,19 +82,19 @@ func (s *streams) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusOK)
 	out.buf = append(out.buf, "retry: 2000\n\n"...)
 	if resumed && after > last {
-		// Another journal than the one the reader knows: its seqs mean nothing here.
+		// The reader's position is from another journal.
 		out.event("gap", last, `{"reason":"this journal is younger than the position asked for"}`)
 		after = last
 	}
-	// From here on Since has done its work: an event that was recovered late
-	// belongs to the stream whatever its own time is.
+	// Since only sets the start: a recovered event belongs to the stream even if it
+	// is older.
 	filter.Since, filter.After, filter.Before, filter.Limit = time.Time{}, 0, 0, 0
-	sub := subscriber{deps: s.deps, out: out, filter: filter, after: after, told: after}
+	sub := subscriber{deps: s.deps, out: out, filter: filter, after: after, reported: after}
 	s.finish(r, out, sub.run(r.Context()), sub.after)
 }
 
-// position finds where the reader wants to go on: Last-Event-ID, which a
-// browser sends by itself after a lost connection, before ?after=.
+// position returns the position at which the reader continues: Last-Event-ID, which
+// a browser sends after a lost connection, or else ?after=.
 func position(r *http.Request, filter event.Query, err error) (after int64, resumed bool, _ error) {
 	if err != nil {
 		return 0, false, err
@@ -108,26 +111,27 @@ func position(r *http.Request, filter event.Query, err error) (after int64, resu
 
 // since finds the seq before the first event received at or after t.
 func (s *streams) since(ctx context.Context, t time.Time, last int64) (int64, error) {
-	found, err := s.deps.History.Query(ctx, event.Query{Since: t, OldestFirst: true, Limit: 1})
+	found, _, err := s.deps.History.Query(ctx, event.Query{Since: t, OldestFirst: true, Limit: 1})
 	if err != nil || len(found) == 0 {
 		return last, err
 	}
 	return found[0].Seq - 1, nil
 }
 
-// finish ends a stream, with the reason where the reader can still be told.
+// finish ends a stream, and sends the reason if the reader can still get it.
 func (s *streams) finish(r *http.Request, out *sse, err error, after int64) {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		// Part of a write may be out: nothing more can be said on this connection.
+		// A write may have been sent in part, so the connection can't be used any
+		// more.
 		reason := cutSlow
 		if s.deps.Draining() {
 			reason = cutStopping
 		}
 		s.cut(reason, after)
-	case errors.Is(err, errGone):
+	case errors.Is(err, errHungUp):
 	case r.Context().Err() != nil:
-		if s.deps.Draining() { // else the reader has left
+		if s.deps.Draining() { // otherwise the reader has left
 			s.cut(cutStopping, after)
 			out.event("error", 0, `{"reason":"stopping"}`)
 			_ = out.flush()
@@ -146,16 +150,16 @@ func (s *streams) cut(reason string, after int64) {
 	if reason == cutSlow || reason == cutLimit {
 		level = zerolog.WarnLevel
 	}
-	s.deps.Log.WithLevel(level).Str("reason", reason).Int64("after", after).Msg("live stream ended by us")
+	s.deps.Log.WithLevel(level).Str("reason", reason).Int64("after", after).Msg("live stream ended")
 }
 
-// subscriber is one stream's way through the journal.
+// subscriber is the state of one stream.
 type subscriber struct {
-	deps   Deps
-	out    *sse
-	filter event.Query
-	after  int64 // the last seq dealt with
-	told   int64 // the last seq the reader knows of
+	deps     AdminDeps
+	out      *sse
+	filter   event.Query
+	after    int64 // the last seq read
+	reported int64 // the last seq sent to the reader
 }
 
 // run sends events until something fails or ctx ends.
@@ -175,19 +179,20 @@ func (s *subscriber) run(ctx context.Context) error {
 			continue
 		}
 		if first := records[0].Seq; s.after > 0 && first > s.after+1 {
-			// Seqs are dense: what is missing was pruned before the reader came for it.
+			// Seqs have no holes, so a missing one was removed before the reader
+			// reached it.
 			s.out.event("gap", first-1, `{"reason":"events past their retention","from":`+
 				strconv.FormatInt(s.after+1, 10)+`,"to":`+strconv.FormatInt(first-1, 10)+`}`)
-			s.told = first - 1
+			s.reported = first - 1
 		}
 		for _, rec := range records {
 			s.after = rec.Seq
 			if s.filter.Match(rec) {
 				s.out.record(rec.Seq, decode(s.deps, rec))
-				s.told = rec.Seq
+				s.reported = rec.Seq
 			}
 		}
-		if s.after-s.told >= positionEvery {
+		if s.after-s.reported >= positionEvery {
 			s.tell()
 		}
 		if err := s.out.flush(); err != nil {
@@ -196,8 +201,8 @@ func (s *subscriber) run(ctx context.Context) error {
 	}
 }
 
-// wait returns when there may be something to read; at every heartbeat it shows
-// the reader that the stream lives, and how far it is.
+// wait returns when there may be something to read. At every heartbeat it sends the
+// reader its position.
 func (s *subscriber) wait(ctx context.Context) error {
 	beat, cancel := context.WithTimeout(ctx, s.deps.Heartbeat)
 	defer cancel()
@@ -205,7 +210,7 @@ func (s *subscriber) wait(ctx context.Context) error {
 	if err == nil || beat.Err() == nil || ctx.Err() != nil {
 		return err
 	}
-	if s.after > s.told {
+	if s.after > s.reported {
 		s.tell()
 	} else {
 		s.out.comment("heartbeat")
@@ -213,9 +218,9 @@ func (s *subscriber) wait(ctx context.Context) error {
 	return s.out.flush()
 }
 
-// tell sends a position event, which moves the reader's Last-Event-ID over the
-// events that the filter left out.
+// tell sends a position event, which moves the reader's Last-Event-ID past events
+// outside the filter.
 func (s *subscriber) tell() {
 	s.out.event("position", s.after, `{"seq":`+strconv.FormatInt(s.after, 10)+`}`)
-	s.told = s.after
+	s.reported = s.after
 }

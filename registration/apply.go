@@ -2,6 +2,7 @@ package registration
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -10,72 +11,102 @@ import (
 	"kazoohook/internal/crossbar"
 )
 
-// lapse is the history of a hook's not firing: Kazoo switches a hook off after
-// 6 failures in 60 s (kazoo 4.3 applications/webhooks/src/webhooks_disabler.erl).
-type lapse struct {
+// history is what this process knows of a hook that it found off or missing: Kazoo
+// switches a hook off after 6 failures in 60 s (kazoo 4.3
+// applications/webhooks/src/webhooks_disabler.erl).
+type history struct {
 	lastGood  time.Time // last seen registered and enabled
-	repairs   int       // times it was switched on again without a long good spell between
+	repairs   int       // times it was switched on again without goodSpell in between
 	notBefore time.Time // no further re-enable before this
-	told      bool      // the pause was logged
+	logged    bool      // the pause was logged
 	total     int       // repairs since the start
 
-	moves []time.Time // the last times that its URI was put right: see moved
+	moves []time.Time // the last repairs of its URI or key: see moved
 }
 
 const (
 	repairPause    = 30 * time.Second // before the second re-enable; doubles from there
 	repairPauseMax = 15 * time.Minute
-	goodSpell      = time.Hour // after this long without a lapse the pauses start anew
+	goodSpell      = time.Hour // after this long without a repair the pauses start again
 )
 
-// apply makes one change and logs it. created reports that a hook was created.
-func (r *Reconciler) apply(ctx context.Context, c Change) (created bool, err error) {
+// apply makes one change and logs it. again asks for another look at Kazoo's hooks;
+// replan says that the plan is no longer valid.
+func (r *Reconciler) apply(ctx context.Context, c Change) (again, replan bool, err error) {
 	name := c.Hook.Name
+	if c.Before.InternalLegs == nil {
+		c.Hook.InternalLegs = nil // Kazoo doesn't know it, or hasn't shown it yet
+	}
 	switch c.Kind {
 	case Create:
 		var h crossbar.Hook
 		if h, err = r.api.CreateHook(ctx, r.account.ID, c.Hook); err == nil {
-			created = true
+			again, r.set[h.ID], r.saved[h.ID], r.there[h.ID] = true, Create, h.Revision, true
+			r.owns(false, crossbar.HookSummary{ID: h.ID})
+			r.nowSigned(h)
 			r.logChange(c, h.ID, "").Msg("hook registered")
-			if l := r.lapses[name]; l != nil && !l.lastGood.IsZero() {
-				r.repaired(name, "the hook had been removed from Kazoo")
+			if l := r.history[name]; l != nil && !l.lastGood.IsZero() {
+				r.repaired(name)
 			}
+		}
+		if replan = r.wrote(c, h, err); !replan && r.declined(c, err) {
+			return true, false, nil
 		}
 	case Update:
-		// At once, even if it was switched off again and again: what drifted may
-		// be the reason.
-		why := r.whyOff(ctx, c)
-		if _, err = r.api.ReplaceHook(ctx, r.account.ID, c.Hook); err == nil {
-			delete(r.details, c.Hook.ID)
-			r.logChange(c, c.Hook.ID, why).Msg("hook repaired")
-			r.moved(c)
-			if !c.Before.Enabled {
-				r.repaired(name, c.Before.DisableReason)
-			}
-		}
+		again, replan, err = r.update(ctx, c)
 	case Enable:
+		r.foundOff(ctx, c)
 		if !r.mayEnable(ctx, c) {
-			return false, nil
+			return false, false, nil
 		}
 		why := r.whyOff(ctx, c)
-		if err = r.api.EnableHook(ctx, r.account.ID, c.Hook.ID); err == nil {
+		var h crossbar.Hook
+		if h, err = r.api.EnableHook(ctx, r.account.ID, c.Hook.ID); err == nil {
+			again, r.saved[c.Hook.ID] = true, h.Revision
+			delete(r.details, c.Hook.ID)
 			r.logChange(c, c.Hook.ID, why).Msg("hook was switched off in Kazoo and is enabled again")
-			r.repaired(name, c.Reason)
+			r.repaired(name)
 		}
 	case Delete:
 		if err = r.api.DeleteHook(ctx, r.account.ID, c.Hook.ID); err == nil {
-			r.logChange(c, c.Hook.ID, "").Msg("surplus hook deleted")
+			delete(r.details, c.Hook.ID)
+			delete(r.there, c.Hook.ID)
+			r.logChange(c, c.Hook.ID, "").Msg("hook deleted")
 		}
 	}
 	if err != nil {
-		return created, fmt.Errorf("%s hook %q: %w", c.Kind, name, err)
+		return again, replan, fmt.Errorf("%s hook %q: %w", c.Kind, name, err)
 	}
 	r.changed(c)
-	return created, nil
+	return again, replan, nil
 }
 
-// logChange starts the log line of a change, with what was before and after and,
-// of a hook that was off, the last failure.
+// update writes a hook's settings again. It never waits, even if the hook was
+// switched off again and again, because the changed setting may be the reason.
+func (r *Reconciler) update(ctx context.Context, c Change) (again, replan bool, err error) {
+	r.foundOff(ctx, c)
+	why := r.whyOff(ctx, c)
+	h, err := r.api.ReplaceHook(ctx, r.account.ID, c.Hook)
+	replan = r.wrote(c, h, err)
+	if err != nil {
+		return false, replan, err
+	}
+	r.set[c.Hook.ID], r.saved[c.Hook.ID] = Update, h.Revision
+	if c.Hook.InternalLegs == nil {
+		r.set[c.Hook.ID] = Create // without that setting, as a new hook
+	}
+	delete(r.details, c.Hook.ID)
+	r.nowSigned(h)
+	r.logChange(c, c.Hook.ID, why).Msg("hook repaired")
+	r.moved(c)
+	if !c.Before.Enabled {
+		r.repaired(c.Hook.Name)
+	}
+	return true, replan, nil
+}
+
+// logChange starts the log line of a change, with the values before and after. For
+// a hook that was off it adds the last failure.
 func (r *Reconciler) logChange(c Change, id, failure string) *zerolog.Event {
 	line := r.opts.Log.Info()
 	if c.Kind == Enable || c.Kind == Update && !c.Before.Enabled {
@@ -88,7 +119,7 @@ func (r *Reconciler) logChange(c Change, id, failure string) *zerolog.Event {
 		if failure != "" {
 			line.Str("last_failure", failure)
 		}
-		if l := r.lapses[c.Hook.Name]; l != nil && !l.lastGood.IsZero() {
+		if l := r.history[c.Hook.Name]; l != nil && !l.lastGood.IsZero() {
 			line.Time("last_seen_enabled", l.lastGood.UTC()).Int64("off_at_most_ms", r.opts.Now().Sub(l.lastGood).Milliseconds())
 		}
 	}
@@ -111,17 +142,17 @@ func (r *Reconciler) logChange(c Change, id, failure string) *zerolog.Event {
 	return line
 }
 
-// mayEnable reports whether a disabled hook may be switched on now. The first
-// time it is at once; a hook that Kazoo switches off again and again waits
-// longer each time, because each return costs Kazoo another round of failures.
+// mayEnable reports whether a disabled hook may be switched on now. The first time
+// there is no wait. If Kazoo switches the hook off repeatedly, each wait is longer,
+// because each time costs Kazoo another round of failures.
 func (r *Reconciler) mayEnable(ctx context.Context, c Change) bool {
-	l := r.lapse(c.Hook.Name)
+	l := r.hookHistory(c.Hook.Name)
 	now := r.opts.Now()
 	if !now.Before(l.notBefore) {
 		return true
 	}
-	if !l.told {
-		l.told = true
+	if !l.logged {
+		l.logged = true
 		r.opts.Log.Warn().Str("hook", c.Hook.Hook).Str("name", c.Hook.Name).Str("hook_id", c.Hook.ID).
 			Str("disable_reason", c.Before.DisableReason).Str("last_failure", r.whyOff(ctx, c)).Int("re_enabled", l.repairs).Time("next_try", l.notBefore.UTC()).
 			Msg("Kazoo switched this hook off again soon after it was enabled; waiting before the next try. See the last failure, or all of them: kazoohook doctor")
@@ -129,36 +160,46 @@ func (r *Reconciler) mayEnable(ctx context.Context, c Change) bool {
 	return false
 }
 
-// whyOff gives the newest failed attempt of a hook that is off, in words.
+// whyOff describes the newest failed attempt of a hook that is off. It delays the repair
+// of a hook little: if Kazoo's record gives no answer, it is not asked again in this
+// pass.
 func (r *Reconciler) whyOff(ctx context.Context, c Change) string {
 	const lookBack = 24 * time.Hour
 	if c.Before.Enabled {
 		return ""
 	}
+	if r.noRecord {
+		return unreadRecord
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
 	offset, _ := r.api.ClockOffset()
 	now := r.opts.Now().Add(offset)
 	for a, err := range r.api.Attempts(ctx, r.account.ID, c.Hook.ID, now.Add(-lookBack), now.Add(ahead)) {
-		if err != nil {
+		if isAbsent(err) {
 			break
+		}
+		if err != nil {
+			r.noRecord = unanswered(err)
+			return unreadRecord
 		}
 		return Explain(a)
 	}
 	return "unknown: Kazoo has no record of a failed attempt"
 }
 
-// repaired notes that a lapse has ended and tells whoever fills the gap.
-func (r *Reconciler) repaired(name, reason string) {
-	l, now := r.lapse(name), r.opts.Now()
+const unreadRecord = "unknown: Kazoo's record of failed attempts could not be read"
+
+// repaired records the repair of a hook.
+func (r *Reconciler) repaired(name string) {
+	l, now := r.hookHistory(name), r.opts.Now()
 	if now.Sub(l.notBefore) > goodSpell {
 		l.repairs = 0
 	}
 	l.notBefore = now.Add(min(repairPause<<min(l.repairs, 10), repairPauseMax))
 	l.repairs++
 	l.total++
-	l.told = false
-	if r.opts.OnRepaired != nil {
-		r.opts.OnRepaired(Repair{Hook: name, Reason: reason, LastGood: l.lastGood, At: now})
-	}
+	l.logged = false
 	r.mu.Lock()
 	r.status.Repairs++
 	for i := range r.status.Hooks {
@@ -169,31 +210,38 @@ func (r *Reconciler) repaired(name, reason string) {
 	r.mu.Unlock()
 }
 
-func (r *Reconciler) lapse(name string) *lapse {
-	if r.lapses[name] == nil {
-		r.lapses[name] = &lapse{}
+func (r *Reconciler) hookHistory(name string) *history {
+	if r.history[name] == nil {
+		r.history[name] = &history{}
 	}
-	return r.lapses[name]
+	return r.history[name]
 }
 
-// Unregister deletes every hook that carries our mark, and no other. It
-// returns the changes it made.
+// Unregister deletes every hook with our name, and no other. It returns the
+// changes it made. A hook that can't be deleted keeps no other, unless Kazoo doesn't
+// answer at all.
 func (r *Reconciler) Unregister(ctx context.Context) ([]Change, error) {
 	r.pass.Lock()
 	defer r.pass.Unlock()
-	if _, _, err := r.desired(ctx); err != nil {
+	if err := r.login(ctx); err != nil {
 		return nil, err
 	}
-	actual, err := r.actual(ctx, true)
+	r.stuck = map[string]stuckHook{}
+	actual, err := r.actual(ctx, true) // without the settings of hooks
 	if err != nil {
 		return nil, err
 	}
-	plan := Plan(r.opts.Owner, nil, actual)
-	for i, c := range plan {
+	r.set, r.saved = map[string]ChangeKind{}, map[string]string{}
+	var deleted []Change
+	var errs []error
+	for _, planned := range r.plan(nil, actual) {
+		c := planned
 		c.Reason = "unregistered"
-		if _, err := r.apply(ctx, c); err != nil {
-			return plan[:i], err
+		if _, _, err := r.apply(ctx, c); err == nil {
+			deleted = append(deleted, planned)
+		} else if errs = append(errs, err); ctx.Err() != nil || r.away(ctx, err) {
+			break
 		}
 	}
-	return plan, nil
+	return deleted, errors.Join(errs...)
 }

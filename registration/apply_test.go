@@ -11,14 +11,14 @@ import (
 	"github.com/rs/zerolog"
 
 	"kazoohook/internal/crossbar"
-	"kazoohook/internal/crossbar/crossbartest"
+	"kazoohook/internal/fakekazoo"
 )
 
 func TestPlanByHand(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, crossbartest.Options{})
+	c := newCluster(t, fakekazoo.Options{})
 	opts := reconcilerOptions("http://127.0.0.1:1")
-	opts.AccountID = "5ab5ab5ab5ab5ab5ab5ab5ab5ab5ab50" // below the login's
+	opts.AccountID = "5ab5ab5ab5ab5ab5ab5ab5ab5ab5ab50" // an account below the login's
 	r := NewReconciler(c.api, opts)
 	for range 2 {
 		plan, problems, err := r.Plan(t.Context())
@@ -57,7 +57,7 @@ func TestPlanByHand(t *testing.T) {
 
 func TestDriftIsRepaired(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, crossbartest.Options{})
+	c := newCluster(t, fakekazoo.Options{})
 	var logged bytes.Buffer
 	opts := reconcilerOptions("http://127.0.0.1:1")
 	opts.Log = zerolog.New(&logged)
@@ -70,8 +70,8 @@ func TestDriftIsRepaired(t *testing.T) {
 	if _, err := c.api.ReplaceHook(t.Context(), c.AccountID(), h); err != nil {
 		t.Fatal(err)
 	}
-	// The details are read in turn, so a change is found by a process that knew
-	// the hook as well.
+	// The details are read in turn, so a change is also found by a process that
+	// already knew the hook.
 	for range 2 {
 		if err := r.RunOnce(t.Context()); err != nil {
 			t.Fatal(err)
@@ -89,23 +89,23 @@ func TestDriftIsRepaired(t *testing.T) {
 	if r.Status().Repairs != 1 {
 		t.Errorf("%d repairs", r.Status().Repairs)
 	}
-	// Surplus ones go.
+	// A second hook is deleted.
 	if _, err := c.api.CreateHook(t.Context(), c.AccountID(), h); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.RunOnce(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if n := len(c.hooks(t)); n != 1 || !strings.Contains(logged.String(), "surplus hook deleted") {
+	if n := len(c.hooks(t)); n != 1 || !strings.Contains(logged.String(), "hook deleted") {
 		t.Errorf("%d hooks; log:\n%s", n, &logged)
 	}
 }
 
 func TestLostAnswersAndRefusals(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, crossbartest.Options{})
-	// The hook is created but the answer lost: it is found, not made again.
-	if _, err := c.Inject(crossbartest.Fault{Kind: crossbartest.FaultLose, Op: "webhooks.create", Count: 1}); err != nil {
+	c := newCluster(t, fakekazoo.Options{})
+	// The hook is created but the answer is lost: it is found, not created again.
+	if _, err := c.Inject(fakekazoo.Fault{Kind: fakekazoo.FaultLose, Op: "webhooks.create", Count: 1}); err != nil {
 		t.Fatal(err)
 	}
 	r := NewReconciler(c.api, reconcilerOptions("http://127.0.0.1:1", Spec{"object", "user", "doc_deleted"}, Spec{"object", "device", "doc_deleted"}))
@@ -115,19 +115,19 @@ func TestLostAnswersAndRefusals(t *testing.T) {
 	if n := len(c.hooks(t)); n != 2 {
 		t.Errorf("%d hooks, want 2", n)
 	}
-	// One that can't be enabled doesn't keep the other from being.
+	// No hook can be enabled: that is an error, and the hooks don't fire.
 	for _, h := range c.hooks(t) {
-		if err := c.DisableHook(h.ID, crossbartest.ReasonTooManyFailures); err != nil {
+		if err := c.DisableHook(h.ID, fakekazoo.ReasonTooManyFailures); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := c.Inject(crossbartest.Fault{Kind: crossbartest.FaultStatus, Op: "webhooks.patch", Status: 409, Count: 1}); err != nil {
+	if _, err := c.Inject(fakekazoo.Fault{Kind: fakekazoo.FaultStatus, Op: "webhooks.patch", Status: 409, Count: 2}); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.RunOnce(t.Context()); err == nil || !strings.Contains(err.Error(), "enable hook") {
 		t.Errorf("error: %v", err)
 	}
-	if s := r.Status(); s.Firing() || s.Failures != 1 || s.Runs != 2 || s.Repairs != 1 {
+	if s := r.Status(); s.Firing() || s.Failures != 1 || s.Runs != 2 || s.Repairs != 0 {
 		t.Errorf("status: %+v", s)
 	}
 	if err := r.RunOnce(t.Context()); err != nil || !r.Status().Firing() {
@@ -141,7 +141,7 @@ func TestLostAnswersAndRefusals(t *testing.T) {
 		"webhooks.list": func() error { return r.RunOnce(t.Context()) },
 	} {
 		c.ClearFaults()
-		if _, err := c.Inject(crossbartest.Fault{Kind: crossbartest.FaultStatus, Op: op, Status: 409}); err != nil {
+		if _, err := c.Inject(fakekazoo.Fault{Kind: fakekazoo.FaultStatus, Op: op, Status: 409}); err != nil {
 			t.Fatal(err)
 		}
 		if err := call(); err == nil {
@@ -155,7 +155,7 @@ func TestExpandOffers(t *testing.T) {
 	offered := []crossbar.OfferedHook{{ID: "object", Modifiers: map[string][]string{"type": {"user", "device"}, "action": {"doc_deleted"}}}, {ID: "sms"},
 		{ID: "notifications", Modifiers: map[string][]string{"type": {"new_user"}}}}
 	got, problems := Expand([]Spec{{Hook: "all"}, {Hook: "sms"}, {Hook: "sms"}, {"object", "all", "doc_deleted"}, {"notifications", "all", ""},
-		{"object", "fish", "doc_deleted"}, {"object", "user", "eaten"}, {Hook: "cdr"}}, offered)
+		{"object", "fish", "doc_deleted"}, {"object", "user", "eaten"}, {Hook: "cdr"}}, offered, nil)
 	want := []Spec{{Hook: "all"}, {Hook: "sms"}, {"object", "user", "doc_deleted"}, {"object", "device", "doc_deleted"}, {"notifications", "new_user", ""}}
 	if !slices.Equal(got, want) {
 		t.Errorf("expanded: %v", got)
@@ -170,11 +170,11 @@ func TestExpandOffers(t *testing.T) {
 	}
 }
 
-// TestByHandAndByLoopAtOnce: the loop, a plan and an unregistration don't
-// disturb each other.
+// TestByHandAndByLoopAtOnce: the loop, a plan and an unregistration work at the same
+// time.
 func TestByHandAndByLoopAtOnce(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, crossbartest.Options{})
+	c := newCluster(t, fakekazoo.Options{})
 	r := NewReconciler(c.api, reconcilerOptions("http://127.0.0.1:1"))
 	var wg sync.WaitGroup
 	for range 4 {
@@ -201,5 +201,47 @@ func TestByHandAndByLoopAtOnce(t *testing.T) {
 	}
 	if n := len(c.hooks(t)); n != 1 {
 		t.Errorf("%d hooks", n)
+	}
+}
+
+// TestFiringTwinStaysUntilTheOtherFires: of two hooks with one name, the one that stays
+// is switched off and has to wait until it is enabled. Meanwhile the other one fires.
+func TestFiringTwinStaysUntilTheOtherFires(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, fakekazoo.Options{})
+	now := newClock()
+	opts := reconcilerOptions("http://127.0.0.1:1")
+	opts.Now = now.now
+	r := NewReconciler(c.api, opts)
+	run := func() {
+		t.Helper()
+		if err := r.RunOnce(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	disable := func(id string) {
+		t.Helper()
+		if err := c.DisableHook(id, fakekazoo.ReasonTooManyFailures); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run()
+	h := c.hooks(t)[0]
+	disable(h.ID)
+	run() // it is enabled at once; from now on there are pauses
+	twin, err := c.api.CreateHook(t.Context(), c.AccountID(), h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stays, fires := min(h.ID, twin.ID), max(h.ID, twin.ID)
+	disable(stays)
+	run()
+	if hooks := c.hooks(t); len(hooks) != 2 || !slices.ContainsFunc(hooks, func(h crossbar.Hook) bool { return h.ID == fires && h.Enabled }) {
+		t.Errorf("no hook fires: %+v", hooks)
+	}
+	now.add(repairPause)
+	run()
+	if hooks := c.hooks(t); len(hooks) != 1 || hooks[0].ID != stays || !hooks[0].Enabled {
+		t.Errorf("hooks: %+v", hooks)
 	}
 }

@@ -1,6 +1,8 @@
 package registration
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,29 +18,30 @@ const (
 	failureSpan  = 60 * time.Second
 )
 
-// Budget watches how near each hook is to being switched off.
+// Budget counts the failures that bring Kazoo nearer to switching a hook off. Kazoo
+// counts failures by the millisecond, so several within one millisecond count once.
+// Its record has seconds only, but we know the milliseconds of our own refusals.
 type Budget struct {
-	log zerolog.Logger
+	firing func(hookID string) bool // reports whether the hook exists and is enabled
+	log    zerolog.Logger
 
 	mu      sync.Mutex
 	recent  map[string][]time.Time // by hook id: failed attempts on Kazoo's record
-	refused map[string][]time.Time // our own refusals that may not be on it yet
+	refused map[string][]time.Time // our own refusals; Kazoo records them too, soon after
 	warned  map[string]time.Time
 }
 
-// NewBudget returns a Budget that warns in log when half of it is used.
-func NewBudget(log zerolog.Logger) *Budget {
-	return &Budget{log: log, recent: map[string][]time.Time{}, refused: map[string][]time.Time{}, warned: map[string]time.Time{}}
+// NewBudget returns a Budget. It logs a warning when a firing hook has used half of
+// its budget.
+func NewBudget(firing func(hookID string) bool, log zerolog.Logger) *Budget {
+	return &Budget{firing: firing, log: log, recent: map[string][]time.Time{}, refused: map[string][]time.Time{}, warned: map[string]time.Time{}}
 }
 
-// Observe takes the failed attempts that were read at now, oldest first, their
-// times by our clock, at least those of the last minute: it replaces what was
-// known, our own refusals included, which are among them.
+// Observe counts failed attempts that were first read at now, oldest first, with
+// times by our clock.
 func (b *Budget) Observe(attempts []crossbar.Attempt, now time.Time) {
-	const storing = 2 * time.Second // until an attempt is on record
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	clear(b.recent)
 	last := map[string]crossbar.Attempt{}
 	for _, a := range attempts {
 		if now.Sub(a.Time) < failureSpan && a.Result != "success" {
@@ -46,17 +49,20 @@ func (b *Budget) Observe(attempts []crossbar.Attempt, now time.Time) {
 			last[a.HookID] = a
 		}
 	}
-	for id, times := range b.refused {
-		if b.refused[id] = since(times, now.Add(-storing)); len(b.refused[id]) == 0 {
-			delete(b.refused, id)
-		}
+	from := now.Add(-failureSpan)
+	for _, lists := range []map[string][]time.Time{b.recent, b.refused} {
+		maps.DeleteFunc(lists, func(id string, times []time.Time) bool {
+			slices.SortFunc(times, time.Time.Compare)
+			lists[id] = since(times, from)
+			return len(lists[id]) == 0
+		})
 	}
-	for id := range b.recent {
-		b.warn(id, now, Explain(last[id]))
+	for id, a := range last {
+		b.warn(id, now, Explain(a))
 	}
 }
 
-// Refused notes that we refused a delivery.
+// Refused counts a request that we refused.
 func (b *Budget) Refused(hookID string, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -64,10 +70,10 @@ func (b *Budget) Refused(hookID string, now time.Time) {
 	b.warn(hookID, now, "our own answer")
 }
 
-// warn says, at most once a minute, that half of a hook's budget is used.
+// warn logs, at most once a minute, that half of a hook's budget is used.
 func (b *Budget) warn(id string, now time.Time, why string) {
 	n := b.used(id, now)
-	if told, ok := b.warned[id]; n < failureLimit/2 || ok && now.Sub(told) < failureSpan {
+	if at, ok := b.warned[id]; n < failureLimit/2 || ok && now.Sub(at) < failureSpan || !b.firing(id) {
 		return
 	}
 	b.warned[id] = now
@@ -75,9 +81,18 @@ func (b *Budget) warn(id string, now time.Time, why string) {
 		Msg("Kazoo is about to switch this hook off: it counts failures within a minute")
 }
 
+// used returns the number of failures that Kazoo counts: our refusals by the
+// millisecond, plus the failures that only Kazoo's record shows.
 func (b *Budget) used(id string, now time.Time) int {
 	from := now.Add(-failureSpan)
-	return len(since(b.recent[id], from)) + len(since(b.refused[id], from))
+	refused := since(b.refused[id], from)
+	counted, last := 0, time.Time{}
+	for _, at := range refused {
+		if ms := at.Truncate(time.Millisecond); !ms.Equal(last) {
+			counted, last = counted+1, ms
+		}
+	}
+	return counted + max(0, len(since(b.recent[id], from))-len(refused))
 }
 
 // Failures returns the failures within the last minute by hook id.
@@ -95,7 +110,7 @@ func (b *Budget) Failures(now time.Time) map[string]int {
 	return out
 }
 
-// since drops the times up to from of a list in order.
+// since returns the times after from; times is sorted.
 func since(times []time.Time, from time.Time) []time.Time {
 	for len(times) > 0 && !times[0].After(from) {
 		times = times[1:]

@@ -2,47 +2,57 @@ package registration
 
 import (
 	"context"
-	"math/rand/v2"
 	"sync"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 )
 
-// Engine makes sure that nothing is missed: it reconciles the hooks and, after
-// every gap and periodically, recovers and resyncs what happened meanwhile. The
-// three go on independently: none waits for another's requests.
+// Engine makes sure that nothing is missed. It reconciles the hooks, recovers
+// failed attempts from Kazoo's record, and compares all objects after every outage
+// and periodically. These run independently: none waits for the requests of
+// another.
 type Engine struct {
 	Reconciler *Reconciler
 	Recoverer  *Recoverer
 	Resyncer   *Resyncer
 
 	opts    EngineOptions
-	store   Store
+	proofs  *proofs
+	judge   judge // used by the recover loop only
 	budget  *Budget
 	failed  *Failures
-	resync  chan string // reasons for a resync, one waiting at most
+	resync  chan string // reasons for a comparison, one waiting at most
 	recover chan struct{}
 
 	mu      sync.Mutex
+	saw     bool // the current pass has seen the hooks
 	started time.Time
-	firing  bool      // every hook was registered and enabled after the last pass
-	alive   time.Time // the durable alive mark
-	gaps    int
-	told    map[string]time.Time
+	outages int
+	logged  map[string]time.Time
 }
 
-// EngineOptions compose an Engine.
+// EngineOptions configure an Engine.
 type EngineOptions struct {
 	ResyncInterval time.Duration
-	LastDelivery   func() time.Time // when Kazoo last reached us; zero: not since the start. May be nil
-	Log            zerolog.Logger
-	Now            func() time.Time
+	// Settle is the time until Kazoo uses a changed hook. A comparison begins three
+	// times that after the last change. 0: one second. Kazoo loads a changed
+	// hook when its document's change is published, within milliseconds (kazoo 4.3
+	// applications/webhooks/src/webhooks_listener.erl, handle_config); the fake
+	// does so at once.
+	Settle time.Duration
+	// Listening names the span of time in which the receiver has listened without a
+	// break. If a later process gets the same text, the span goes on; only the leaders
+	// of a cluster can know that. nil or "": it began with this process.
+	Listening    func(context.Context) (string, error)
+	LastDelivery func() time.Time // time of the last request from Kazoo; zero: none since the start. May be nil
+	Notify       Notify           // of outages, hooks that are off and deletions that wait; may be nil
+	Log          zerolog.Logger
+	Now          func() time.Time
 }
 
-// NewEngine composes the engine; api serves all its parts.
+// NewEngine returns an Engine; all its parts use api.
 func NewEngine(api interface {
 	HookAPI
 	ObjectAPI
@@ -50,26 +60,32 @@ func NewEngine(api interface {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
+	if opts.Settle == 0 {
+		opts.Settle = time.Second
+	}
 	if opts.LastDelivery == nil {
 		opts.LastDelivery = func() time.Time { return time.Time{} }
 	}
-	e := &Engine{opts: opts, store: store, budget: NewBudget(opts.Log), failed: NewFailures(), resync: make(chan string, 1), recover: make(chan struct{}, 1),
-		told: map[string]time.Time{}}
-	reg.OnRepaired = e.repaired
+	e := &Engine{opts: opts, failed: NewFailures(), resync: make(chan string, 1), recover: make(chan struct{}, 1),
+		logged: map[string]time.Time{}, proofs: newProofs(store, reg.Interval, opts.Now)}
+	e.proofs.listening = opts.Listening
+	reg.Watch, reg.Notify, res.Notify = e, opts.Notify, opts.Notify
 	e.Reconciler = NewReconciler(api, reg)
-	rec.OurHooks = e.Reconciler.IDs
+	e.budget = NewBudget(e.Reconciler.firing, opts.Log)
+	rec.OurHooks = e.Reconciler.owned
+	rec.Secrets, rec.Specs = []string{reg.Secret, reg.PreviousSecret}, reg.Specs
 	e.Recoverer = NewRecoverer(api, store, rec)
 	e.Resyncer = NewResyncer(api, store, res)
 	return e
 }
 
-// Overview is everything a person wants to know about being heard.
+// Overview describes the connection to Kazoo.
 type Overview struct {
 	Registration Status         `json:"registration"`
 	Failures     map[string]int `json:"failures_last_minute"` // by hook id; Kazoo switches a hook off at FailureLimit
 	FailureLimit int            `json:"failure_limit"`
 	LastDelivery time.Time      `json:"last_delivery,omitzero"`
-	Gaps         int            `json:"gaps"` // found since the start
+	Outages      int            `json:"gaps"` // found since the start
 	Recover      RecoverStats   `json:"recover"`
 	Resync       ResyncStats    `json:"resync"`
 }
@@ -78,62 +94,105 @@ type Overview struct {
 func (e *Engine) Overview() Overview {
 	return Overview{
 		Registration: e.Reconciler.Status(), Failures: e.Budget(), FailureLimit: failureLimit, LastDelivery: e.opts.LastDelivery().UTC(),
-		Gaps: e.Gaps(), Recover: e.Recoverer.Stats(), Resync: e.Resyncer.Stats(),
+		Outages: e.Outages(), Recover: e.Recoverer.Stats(), Resync: e.Resyncer.Stats(),
 	}
 }
 
-// Budget returns how near each hook is to being switched off: failures within
-// the last minute by hook id.
+// Budget returns the failures of each hook within the last minute, by hook id.
 func (e *Engine) Budget() map[string]int { return e.budget.Failures(e.opts.Now()) }
 
 // RecentFailures returns what Kazoo could not deliver in the last day, grouped by
 // hook and reason, the newest first.
 func (e *Engine) RecentFailures() []FailureGroup { return e.failed.Recent(e.opts.Now()) }
 
-// NoteRefusal tells of a delivery through one of our hooks that we answered
-// with something else than 200 and without asking for a resend: Kazoo counts
-// it. Safe for concurrent use and cheap; unknown hooks are ignored.
+// NoteRefusal counts a request of one of our hooks that was answered with neither
+// 200 nor 503: Kazoo counts it as a failure. The request must have had the right
+// secret. Safe for concurrent use and cheap; unknown hooks are ignored.
 func (e *Engine) NoteRefusal(hookID string) {
 	if e.Reconciler.Has(hookID) {
 		e.budget.Refused(hookID, e.opts.Now())
 	}
 }
 
-// Run keeps the engine going until ctx ends.
+// Keys returns what Keyring.Of does. Safe for concurrent use and cheap.
+func (e *Engine) Keys(hookID string) (keys [][]byte, since time.Time, signed bool) {
+	return e.Reconciler.keysOf(hookID)
+}
+
+// Resume reads from the journal which hooks had a key when an earlier process last saw
+// them. It comes before Run and before the first request is judged by Keys.
+func (e *Engine) Resume(ctx context.Context) {
+	if e.Reconciler.opts.Keys != nil {
+		e.Reconciler.setSigned(Signed(ctx, e.proofs.store))
+	}
+}
+
+// ReconcileNow starts a check of the hooks within a second. Safe for concurrent
+// use.
+func (e *Engine) ReconcileNow() { e.Reconciler.ReconcileNow() }
+
+// Run runs the engine until ctx ends.
 func (e *Engine) Run(ctx context.Context) error {
 	e.mu.Lock()
 	e.started = e.opts.Now()
 	e.mu.Unlock()
-	e.awayGap(ctx)
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return e.Reconciler.Run(gctx, e.afterPass) })
 	g.Go(func() error { return e.recoverLoop(gctx) })
 	g.Go(func() error { return e.resyncLoop(gctx) })
-	err := g.Wait()
-	e.lastMark(ctx)
-	return err
+	g.Go(func() error { return e.Resyncer.Follow(gctx, func() string { return e.Reconciler.Status().AccountID }) })
+	return g.Wait()
 }
 
-// afterPass runs after each pass of the reconciler; ok says that it succeeded.
-func (e *Engine) afterPass(ctx context.Context, ok bool) {
-	firing := ok && e.Reconciler.Status().Firing()
-	e.mu.Lock()
-	was := e.firing
-	e.firing = firing
-	e.mu.Unlock()
-	if firing {
-		e.mark(ctx)
-		if !was {
-			e.askResync("hooks are registered and enabled")
-		}
+// Prepare implements Watcher. It sets a recovery checkpoint before the first hook
+// is created, so that everything this hook can't deliver is read back.
+func (e *Engine) Prepare(ctx context.Context, account string, hooks bool) error {
+	begun, err := e.Recoverer.Begin(ctx, account, hooks)
+	if err != nil {
+		return err
 	}
+	return e.proofs.prepare(ctx, account, begun)
+}
+
+// Names implements Watcher.
+func (e *Engine) Names() []string { return e.proofs.names() }
+
+// Known implements Watcher.
+func (e *Engine) Known(name string) HookState { return e.proofs.known(name) }
+
+// Saw implements Watcher. A hook that is found broken is recorded before it is
+// repaired: the next leader of a cluster couldn't see that any more.
+func (e *Engine) Saw(ctx context.Context, pass int, hooks []Sighting) {
+	e.mu.Lock()
+	e.saw = true
+	e.mu.Unlock()
+	if e.proofs.saw(pass, hooks) {
+		_ = e.proofs.save(ctx) // if it can't be stored, this process doesn't lead and repairs nothing
+	}
+}
+
+// afterPass runs after each pass of the reconciler. If a hook fires again, the next
+// pass follows soon and proves it.
+func (e *Engine) afterPass(context.Context, bool) (next Next) {
+	e.mu.Lock()
+	if !e.saw {
+		e.proofs.missed()
+	}
+	e.saw = false
+	e.mu.Unlock()
 	select {
 	case e.recover <- struct{}{}:
 	default:
 	}
+	some, soon := e.proofs.unseen()
+	if soon {
+		next.In = max(e.opts.Settle, e.proofs.lastChange().Add(3*e.opts.Settle).Sub(e.opts.Now()))
+	}
+	next.All = some
+	return next
 }
 
-// recoverLoop recovers after each pass.
+// recoverLoop recovers after each pass, until all of Kazoo's record is read.
 func (e *Engine) recoverLoop(ctx context.Context) error {
 	for {
 		select {
@@ -141,76 +200,49 @@ func (e *Engine) recoverLoop(ctx context.Context) error {
 			return nil
 		case <-e.recover:
 		}
-		e.recoverOnce(ctx)
+		for e.recoverOnce(ctx) && ctx.Err() == nil { // nothing is proven before all is read
+		}
 	}
 }
 
-func (e *Engine) recoverOnce(ctx context.Context) {
-	account := e.Reconciler.Status().AccountID
-	attempts, err := e.Recoverer.RunOnce(ctx, account)
+// recoverOnce reads the new part of Kazoo's record and judges it. more says that a rest
+// is left.
+func (e *Engine) recoverOnce(ctx context.Context) (more bool) {
+	started := e.opts.Now()
+	attempts, more, err := e.Recoverer.RunOnce(ctx, e.Reconciler.Status().AccountID)
 	now := e.opts.Now()
-	if err != nil {
-		if ctx.Err() == nil && e.tell("recover: "+err.Error()) {
-			e.opts.Log.Error().Err(err).Msg("failed deliveries could not all be recovered; it is tried again after every pass")
-		}
-		return
-	}
 	e.budget.Observe(attempts, now)
 	e.failed.Observe(attempts, now)
 	e.reachability(attempts, now)
-}
-
-// firstResync is how long the first comparison waits for the hooks to be
-// registered: a deletion between the listing and that would be told by nobody.
-const firstResync = time.Minute
-
-// resyncLoop resyncs once the hooks are there, when asked and every
-// ResyncInterval. A run that fails is tried again with growing pauses.
-func (e *Engine) resyncLoop(ctx context.Context) error {
-	retry := backoff.NewExponentialBackOff()
-	retry.InitialInterval, retry.MaxInterval = 5*time.Second, 10*time.Minute
-	timer := time.NewTimer(firstResync)
-	defer timer.Stop()
-	for {
-		reason := "interval"
-		select {
-		case <-ctx.Done():
-			return nil
-		case reason = <-e.resync:
-		case <-timer.C:
-		}
-		account := e.Reconciler.Status().AccountID
-		if account == "" {
-			timer.Reset(time.Second) // no login yet: registration says why
-			continue
-		}
-		report, err := e.Resyncer.Run(ctx, account, Request{})
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err != nil:
-			pause := retry.NextBackOff()
-			timer.Reset(pause)
-			e.opts.Log.Error().Err(err).Str("reason", reason).Int64("retry_in_ms", pause.Milliseconds()).Msg("resync failed in part or whole; nothing was concluded from what failed")
-		default:
-			retry.Reset()
-			timer.Reset(time.Duration(float64(e.opts.ResyncInterval) * (0.95 + rand.Float64()/10))) //nolint:gosec // jitter needs no secrecy
-			e.logResync(report, reason)
-		}
+	e.signs(attempts)
+	if !more {
+		e.judged(ctx, started, e.Recoverer.Unread())
 	}
+	if err != nil && ctx.Err() == nil && e.mayLog("recover: "+err.Error()) {
+		e.opts.Log.Error().Err(err).Msg("not all failed deliveries could be recovered; the next pass tries again")
+	}
+	return more
 }
 
-func (e *Engine) askResync(reason string) {
-	select {
-	case e.resync <- reason:
-	default: // one is waiting already
+// judged records that Kazoo's record was read at readAt, completely after unread.
+func (e *Engine) judged(ctx context.Context, readAt, unread time.Time) {
+	ended, first := e.proofs.judged(readAt, unread)
+	if len(ended) > 0 {
+		e.reportOutage(ctx, merge(ended)) // before saving: an outage that isn't saved is found again
+	}
+	// After a restart, unsaved state looks like a longer outage. The journal logs
+	// the error.
+	_ = e.proofs.save(ctx)
+	e.outage(ended)
+	if first {
+		e.askResync("hooks are registered and enabled")
 	}
 }
 
 func (e *Engine) logResync(r Report, reason string) {
 	msg := "resync: Kazoo's objects were compared with the snapshot"
 	if r.Baseline {
-		msg = "resync: the first look at (some of) Kazoo's objects is the baseline"
+		msg = "resync: the first listing of (some of) Kazoo's objects is the baseline"
 	}
 	e.opts.Log.Info().Str("reason", reason).Int("listed", r.Listed).Int("deleted", len(r.Deleted)).Int("created", len(r.Created)).
 		Bool("held_back", r.Held).Msg(msg)

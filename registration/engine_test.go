@@ -15,12 +15,11 @@ import (
 	"github.com/rs/zerolog"
 
 	"kazoohook/internal/crossbar"
-	"kazoohook/internal/crossbar/crossbartest"
-	"kazoohook/internal/journal"
-	"kazoohook/internal/sink"
+	"kazoohook/internal/fakekazoo"
+	"kazoohook/internal/journal/journaltest"
 )
 
-// logBuffer is a log that may be read while it is written.
+// logBuffer is a log that can be read while it is written.
 type logBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -38,44 +37,44 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
+func (l *logBuffer) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.b.Reset()
+}
+
 // eventually polls until ok, or fails the test after a while.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(15 * time.Second)
+	deadline := time.Now().Add(3 * time.Minute)
 	for !ok() {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within 15 s: %s", what)
+			t.Fatalf("not within three minutes: %s", what)
 		}
 		<-time.After(5 * time.Millisecond)
 	}
 }
 
-// run starts an engine with its keeper; the returned function stops them.
-func run(t *testing.T, e *Engine, k *Keeper, j *journal.Journal) (stop func()) {
+// run starts an engine; the returned function stops it.
+func run(t *testing.T, e *Engine) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
+	e.Resume(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		if err := e.Run(ctx); err != nil {
 			t.Error(err)
 		}
 	})
-	if k != nil {
-		wg.Go(func() {
-			if err := sink.NewConsumer(j, k, sink.Options{Name: "snapshot"}).Run(ctx); err != nil {
-				t.Error(err)
-			}
-		})
-	}
 	return sync.OnceFunc(func() { cancel(); wg.Wait() })
 }
 
-// TestEngineMissesNobody: users are deleted while deliveries are refused, while
-// the hook is off, while the receiver is not running, and live.
+// TestEngineMissesNobody: users are deleted while everything works, while requests are
+// refused, while the hook is off, and while the receiver is not running.
 func TestEngineMissesNobody(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, crossbartest.Options{Speed: 50})
-	j := openJournal(t, t.TempDir(), nil)
+	c := newCluster(t, fakekazoo.Options{Speed: 50})
+	j := openJournal(t, journaltest.MemoryDir(t), nil)
 	r := newReceiver(t, j)
 	logged := &logBuffer{}
 	log := zerolog.New(logged)
@@ -87,9 +86,9 @@ func TestEngineMissesNobody(t *testing.T) {
 		reg := reconcilerOptions(r.url)
 		reg.Interval, reg.Log = 40*time.Millisecond, log
 		api := c.client(t)
-		e := NewEngine(api, j, reg, RecoverOptions{PublicURL: r.url, Log: log}, ResyncOptions{Specs: deletedUsers, Log: log},
-			EngineOptions{ResyncInterval: time.Hour, Log: log})
-		return e, run(t, e, NewKeeper(api, j, deletedUsers, log, time.Now), j)
+		e := NewEngine(api, j, reg, RecoverOptions{Log: log}, ResyncOptions{Specs: deletedUsers, Log: log},
+			EngineOptions{ResyncInterval: time.Second, Settle: 20 * time.Millisecond, Log: log})
+		return e, run(t, e)
 	}
 	e, stop := newEngine()
 	defer stop()
@@ -128,24 +127,23 @@ func TestEngineMissesNobody(t *testing.T) {
 		s, f := e.Overview(), e.RecentFailures()
 		return s.Recover.Recovered == 4 && s.Failures[hook] == 4 && len(f) == 1 && f[0].Attempts == 4
 	})
-	eventually(t, "told", func() bool {
+	eventually(t, "logged", func() bool {
 		return strings.Contains(logged.String(), "Kazoo tries to deliver and fails: answered 404") && strings.Contains(logged.String(), "about to switch this hook off")
 	})
-	if err := c.DisableHook(hook, crossbartest.ReasonTooManyFailures); err != nil {
+	if err := c.DisableHook(hook, fakekazoo.ReasonTooManyFailures); err != nil {
 		t.Fatal(err)
 	}
 	remove(6)
 	eventually(t, "the hook is on again", func() bool { return e.Overview().Registration.Repairs == 1 && e.Reconciler.Status().Firing() })
-	eventually(t, "resynced after the gap", complete)
-	if e.Gaps() != 1 || !strings.Contains(logged.String(), `"last_failure":"answered 404`) {
-		t.Errorf("%d gaps; log:\n%s", e.Gaps(), logged)
+	eventually(t, "resynced after the outage", complete)
+	if e.Outages() == 0 || !strings.Contains(logged.String(), `"last_failure":"answered 404`) {
+		t.Errorf("%d outages; log:\n%s", e.Outages(), logged)
 	}
 	stop()
-	if err := c.DisableHook(hook, crossbartest.ReasonTooManyFailures); err != nil {
+	if err := c.DisableHook(hook, fakekazoo.ReasonTooManyFailures); err != nil {
 		t.Fatal(err)
 	}
 	remove(7)
-	<-time.After(gapWorthTelling + 100*time.Millisecond) // the gap must really be that long
 	e, stop = newEngine()
 	defer stop()
 	eventually(t, "resynced after the restart", complete)
@@ -175,22 +173,26 @@ func TestEngineInTime(t *testing.T) {
 			}
 		}()
 		b.kazoo.createErr = &crossbar.Error{Op: "hooks.create", Status: http.StatusBadRequest, Message: "invalid client URL"}
-		stop := run(t, b.Engine, nil, nil)
+		stop := run(t, b.Engine)
 		<-time.After(30 * time.Second)
 		if n := b.kazoo.listings(); n != 0 {
-			t.Errorf("compared %d times before the hooks are there", n)
+			t.Errorf("compared %d times before the hooks are registered", n)
 		}
 		if ok, why := b.Reconciler.Status().Ready(); ok || why == "" {
 			t.Errorf("ready: %v %s", ok, why)
 		}
-		<-time.After(firstResync) // they can't be registered: compared all the same
+		<-time.After(firstResync) // the hooks can't be registered, and objects are still compared
 		if n := b.kazoo.listings(); n != 1 {
 			t.Errorf("compared %d times although the hooks can't be registered, want once", n)
 		}
 		b.kazoo.set(func() { b.kazoo.createErr = nil })
 		<-time.After(45 * time.Second)
-		if n := b.kazoo.listings(); n != 2 || !b.Reconciler.Status().Firing() {
-			t.Errorf("compared %d times once the hooks are there, want twice", n)
+		if n := b.kazoo.listings(); n != 1 || !b.Reconciler.Status().Firing() {
+			t.Errorf("compared %d times within ten minutes, want once", n)
+		}
+		<-time.After(10 * time.Minute)
+		if n := b.kazoo.listings(); n != 2 {
+			t.Errorf("compared %d times after the hooks were registered, want twice", n)
 		}
 		<-time.After(6*time.Hour + 20*time.Minute)
 		if n := b.kazoo.listings(); n != 3 {
@@ -211,7 +213,7 @@ func TestEngineInTime(t *testing.T) {
 		<-time.After(20 * time.Minute)
 		n := b.kazoo.listings()
 
-		// Switched off again and again: the pauses grow and the reason is told.
+		// Switched off repeatedly: the pauses grow and the reason is logged.
 		enabled := 0
 		b.kazoo.set(func() { enabled = b.kazoo.enabled })
 		for range 40 * 2 {
@@ -237,17 +239,17 @@ func TestEngineInTime(t *testing.T) {
 			t.Error("not compared after the hook was off")
 		}
 
-		// The record can't be read: told now and then, and no harm.
+		// The record can't be read: that is logged now and then.
 		b.kazoo.set(func() { b.kazoo.fail = func(time.Time, time.Time) error { return errors.New("cut off") } })
 		<-time.After(25 * time.Minute)
-		if got := strings.Count(b.logged.String(), "could not all be recovered"); got < 2 || got > 4 {
+		if got := strings.Count(b.logged.String(), "not all failed deliveries could be recovered"); got < 2 || got > 4 {
 			t.Errorf("%d lines about the record in 25 minutes", got)
 		}
 		stop()
 	})
 }
 
-func TestEngineGapsOfARestart(t *testing.T) {
+func TestOutagesOfARestart(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBubble(t, 30*time.Second)
@@ -259,42 +261,40 @@ func TestEngineGapsOfARestart(t *testing.T) {
 		session := func(away time.Duration) int {
 			b.renew(30 * time.Second)
 			<-time.After(away)
-			stop := run(t, b.Engine, nil, nil)
+			stop := run(t, b.Engine)
 			<-time.After(time.Minute)
 			stop()
-			return b.Gaps()
+			return b.Outages()
 		}
 		if n := session(0); n != 0 {
-			t.Errorf("%d gaps at the first start", n)
+			t.Errorf("%d outages at the first start", n)
 		}
-		if n := session(time.Second); n != 0 {
-			t.Errorf("%d gaps of a quick restart", n)
+		if n := session(time.Second); n != 1 || !strings.Contains(b.logged.String(), "the receiver was not running") {
+			t.Errorf("%d outages of a quick restart:\n%s", n, b.logged)
 		}
-		if n := session(time.Hour); n != 1 || !strings.Contains(b.logged.String(), `"at_most_ms":360000`) {
-			t.Errorf("%d gaps of an hour's absence:\n%s", n, b.logged)
+		b.logged.reset()
+		if n := session(time.Hour); n != 1 || !strings.Contains(b.logged.String(), `"at_most_ms":36`) {
+			t.Errorf("%d outages of an hour's absence:\n%s", n, b.logged)
 		}
-		// Off when we come back: the gap is from the last time that all was well.
+		// Off when we come back: one outage, from the last proof.
 		b.kazoo.hooks[0].Enabled = false
-		if n := session(time.Hour); n != 2 || !strings.Contains(b.logged.String(), "was not firing") {
-			t.Errorf("%d gaps:\n%s", n, b.logged)
+		b.logged.reset()
+		if n := session(time.Hour); n != 1 || !strings.Contains(b.logged.String(), "the hook was not firing: it was switched off") || !strings.Contains(b.logged.String(), `"at_most_ms":36`) {
+			t.Errorf("%d outages:\n%s", n, b.logged)
 		}
-		if err := b.j.SetState(t.Context(), aliveKey, "yesterday"); err != nil {
+		// The stored state of the hooks is damaged, so nothing is proven.
+		if err := b.j.SetState(t.Context(), statesKey+testAccount, "yesterday"); err != nil {
 			t.Fatal(err)
 		}
-		if n := session(time.Hour); n != 0 || !strings.Contains(b.logged.String(), "unreadable") {
-			t.Errorf("%d gaps of an unreadable mark", n)
+		b.logged.reset()
+		if n := session(time.Hour); n != 1 || strings.Contains(b.logged.String(), `"at_most_ms"`) {
+			t.Errorf("%d outages:\n%s", n, b.logged)
 		}
-		b.renew(time.Second)
-		b.store = &flaky{Journal: b.j}
-		b.mark(t.Context())
-		if !b.alive.IsZero() {
-			t.Error("marked although it could not be kept")
-		}
-		// A login that fails is told by registration; nothing else goes on.
+		// A login fails: registration logs it, and nothing else happens.
 		b.renew(time.Second)
 		b.kazoo.loginErr = errors.New("wrong password")
 		n := b.kazoo.listings()
-		stop := run(t, b.Engine, nil, nil)
+		stop := run(t, b.Engine)
 		<-time.After(2 * time.Minute)
 		stop()
 		if b.kazoo.listings() != n || !strings.Contains(b.logged.String(), "wrong password") {
@@ -321,28 +321,28 @@ func TestReachability(t *testing.T) {
 		}
 		now := time.Now()
 		for name, tc := range map[string]struct {
-			at, heard time.Time
-			want      bool
+			at, reached time.Time
+			want        bool
 		}{
 			"long ago":             {now.Add(-20 * time.Minute), time.Time{}, false},
 			"while we were away":   {b.started.Add(-2 * time.Second), time.Time{}, false},
 			"something came since": {now.Add(-time.Minute), now, false},
 			"now":                  {now, now.Add(-time.Hour), true},
 		} {
-			b.heard = tc.heard
+			b.reached = tc.reached
 			if got := tries(tc.at); got != tc.want {
-				t.Errorf("%s: told %v", name, got)
+				t.Errorf("%s: logged %v", name, got)
 			}
 		}
 		if tries(time.Now()) {
-			t.Error("told twice")
+			t.Error("logged twice")
 		}
 		if !strings.Contains(b.logged.String(), `"last_delivery"`) || strings.Contains(b.logged.String(), "former-secret") {
 			t.Errorf("log: %s", b.logged)
 		}
-		<-time.After(tellAgain)
+		<-time.After(logAgain)
 		if !tries(time.Now()) {
-			t.Error("not told again")
+			t.Error("not logged again")
 		}
 		b.reachability(nil, time.Now())
 	})

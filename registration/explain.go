@@ -7,8 +7,8 @@ import (
 	"kazoohook/internal/crossbar"
 )
 
-// Explain says in plain words why an attempt of Kazoo's failed and what to do,
-// with Kazoo's own words in quotes.
+// Explain describes why an attempt failed and what to do, with Kazoo's own words in
+// quotes.
 func Explain(a crossbar.Attempt) string {
 	if a.Status != "" {
 		return explainStatus(a)
@@ -18,8 +18,8 @@ func Explain(a crossbar.Attempt) string {
 		words = redactURI(a.Reason)
 	}
 	for _, e := range clientErrors {
-		for _, mark := range e.marks {
-			if strings.Contains(strings.ToLower(words), mark) {
+		for _, word := range e.words {
+			if strings.Contains(strings.ToLower(words), word) {
 				return fmt.Sprintf("%s (Kazoo says %q)", e.plain, words)
 			}
 		}
@@ -27,12 +27,9 @@ func Explain(a crossbar.Attempt) string {
 	return fmt.Sprintf("Kazoo could not send the request (Kazoo says %q)", words)
 }
 
-// Unreachable reports whether an attempt failed before anybody answered.
-func Unreachable(a crossbar.Attempt) bool { return a.Status == "" }
-
-// clientErrors are the words of Erlang's HTTP client, most specific first.
+// clientErrors are the error words of Erlang's HTTP client, most specific first.
 var clientErrors = []struct {
-	marks []string
+	words []string
 	plain string
 }{
 	{[]string{"econnrefused", "refused"}, "Kazoo's connection was refused: nothing listens at PUBLIC_URL's port, or a firewall rejects it"},
@@ -57,7 +54,7 @@ func explainStatus(a crossbar.Attempt) string {
 	case strings.HasPrefix(s, "3"):
 		return "answered " + s + ": a redirect; PUBLIC_URL must be the final address"
 	case strings.HasPrefix(s, "2"):
-		return "answered " + s + ": Kazoo counts only 200 as success; something else than kazoohook answers at PUBLIC_URL"
+		return "answered " + s + ": Kazoo counts only 200 as success; another program than kazoohook answers at PUBLIC_URL"
 	default:
 		return "answered " + s
 	}

@@ -9,33 +9,34 @@ import (
 	"kazoohook/internal/crossbar"
 )
 
-// Failures keeps what Kazoo could not deliver lately, explained, for people.
+// Failures keeps the recent attempts that Kazoo could not deliver, with
+// explanations.
 type Failures struct {
 	mu     sync.Mutex
 	seen   map[attemptKey]time.Time
 	groups map[failureKey]*FailureGroup
 }
 
-// FailureGroup is the failed attempts of one hook for one reason.
+// FailureGroup counts the failed attempts of one hook for one reason.
 type FailureGroup struct {
 	HookID   string    `json:"hook_id"`
 	Hook     string    `json:"hook"`
-	Why      string    `json:"why"` // plain words, what to do, Kazoo's words in quotes
+	Why      string    `json:"why"` // the reason and what to do; Kazoo's words in quotes
 	Attempts int       `json:"attempts"`
 	First    time.Time `json:"first"`
 	Last     time.Time `json:"last"`
 }
 
-// Bounds of what is kept: a Kazoo that fails all day must not fill the memory.
+// Bounds, so that failures all day long don't fill the memory.
 const (
 	failuresKept  = 24 * time.Hour
-	failuresMost  = 5000 // attempts told apart
+	failuresMost  = 5000 // attempts remembered
 	failureGroups = 100
 )
 
 type attemptKey struct {
 	hook, firing string
-	try          int // not the time, which depends on how far the clocks were apart when it was read
+	try          int // not the time, which changes with the measured offset of the clocks
 }
 
 type failureKey struct{ hook, why string }
@@ -45,14 +46,15 @@ func NewFailures() *Failures {
 	return &Failures{seen: map[attemptKey]time.Time{}, groups: map[failureKey]*FailureGroup{}}
 }
 
-// Observe takes the attempts that were read at now, their times by our clock;
-// those that it has seen before are not counted again.
+// Observe adds the attempts that were read at now, with times by our clock. Each
+// attempt counts once.
 func (f *Failures) Observe(attempts []crossbar.Attempt, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.forget(now)
 	for _, a := range attempts {
-		// A transport error tells only how many tries are left, an answer only which try.
+		// A transport error has only the number of tries left, an answer only the
+		// number of the try.
 		k := attemptKey{a.HookID, a.EventID, a.Try - a.RetriesLeft}
 		if _, ok := f.seen[k]; ok || a.Result == "success" || now.Sub(a.Time) >= failuresKept || len(f.seen) >= failuresMost {
 			continue

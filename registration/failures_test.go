@@ -9,8 +9,8 @@ import (
 	"kazoohook/internal/crossbar"
 )
 
-// TestFailuresAreGrouped: attempts that are read again and again count once, and
-// are forgotten after a day.
+// TestFailuresAreGrouped: attempts that are read repeatedly count once, and are
+// forgotten after a day.
 func TestFailuresAreGrouped(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)

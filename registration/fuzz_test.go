@@ -10,8 +10,8 @@ import (
 	"kazoohook/internal/event"
 )
 
-// FuzzFiring: a recorded attempt of any content becomes an event or an error,
-// and what is said of it does not repeat the secret of its URI.
+// FuzzFiring: a recorded attempt with any content becomes an event or an error, and no
+// message about it contains the secret of its URI.
 func FuzzFiring(f *testing.F) {
 	f.Add("http://h/kazoo/SECRET/object", `["id=5","&",["account_id=","a"],"&action=doc_deleted&type=user"]`, "", "{failed_connect,[{to_address,{\"h\",80}},econnrefused]}", "", int64(1_700_000_000))
 	f.Add("http://h/base/kazoo/SECRET/channel_create", `"{\"a\":1}"`, "404", "", "POST http://h/kazoo/SECRET/object failed", int64(0))
@@ -24,12 +24,14 @@ func FuzzFiring(f *testing.F) {
 			Status: status, ClientError: clientError, Reason: reason, Header: map[string]string{"content-type": "application/x-www-form-urlencoded"},
 		}
 		now := time.Unix(1_800_000_000, 0)
-		list := firings([]crossbar.Attempt{a, a})
-		if len(list) != 1 || len(list[0].attempts) != 2 {
-			t.Fatalf("%d firings", len(list))
+		r := NewRecoverer(nil, nil, RecoverOptions{})
+		r.note([]crossbar.Attempt{a, a}, now)
+		if len(r.firings) != 1 {
+			t.Fatalf("%d firings", len(r.firings))
 		}
-		_ = list[0].verdict(now)
-		rec, err := list[0].record(now)
+		firing := r.firings[firingKey{"h", ""}]
+		_ = firing.verdict(now)
+		rec, err := firing.record(now, []string{"SECRET"})
 		if err == nil && (rec.Source != event.SourceRecovered || rec.ReceivedAt.After(now) || rec.Event == "") {
 			t.Fatalf("%+v", rec)
 		}

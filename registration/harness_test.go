@@ -16,13 +16,14 @@ import (
 	"go.uber.org/goleak"
 
 	"kazoohook/internal/crossbar"
-	"kazoohook/internal/crossbar/crossbartest"
 	"kazoohook/internal/event"
+	"kazoohook/internal/fakekazoo"
 	"kazoohook/internal/journal"
+	"kazoohook/internal/snapshot"
 )
 
-// TestMain checks for leaks, and keeps the property test short unless it is told
-// otherwise (-rapid.checks).
+// TestMain checks for leaks, and keeps the property test short unless
+// -rapid.checks says otherwise.
 func TestMain(m *testing.M) {
 	if err := flag.Set("rapid.checks", "15"); err != nil {
 		panic(err)
@@ -34,15 +35,15 @@ const testSecret = "marked-secret-0123456789"
 
 // cluster is a fake Kazoo and a client that is logged in to it.
 type cluster struct {
-	*crossbartest.Kazoo
+	*fakekazoo.Kazoo
 	url string
 	api *crossbar.Client
 }
 
-func newCluster(t *testing.T, opt crossbartest.Options) *cluster {
+func newCluster(t *testing.T, opt fakekazoo.Options) *cluster {
 	t.Helper()
 	opt.BucketsOff = true
-	k := crossbartest.New(opt)
+	k := fakekazoo.New(opt)
 	srv := httptest.NewServer(k.API())
 	t.Cleanup(func() { srv.Close(); k.Close() })
 	c := &cluster{Kazoo: k, url: srv.URL}
@@ -50,9 +51,11 @@ func newCluster(t *testing.T, opt crossbartest.Options) *cluster {
 	return c
 }
 
+func clusterOptions() fakekazoo.Options { return fakekazoo.Options{} }
+
 func (c *cluster) client(t *testing.T) *crossbar.Client {
 	t.Helper()
-	api, err := crossbar.New(crossbar.Options{BaseURL: c.url, Auth: crossbar.Password{User: crossbartest.DefaultUsername, Pass: crossbartest.DefaultPassword},
+	api, err := crossbar.New(crossbar.Options{BaseURL: c.url, Auth: crossbar.Password{User: fakekazoo.DefaultUsername, Pass: fakekazoo.DefaultPassword},
 		AccountName: "acme", Rate: 10_000})
 	if err != nil {
 		t.Fatal(err)
@@ -82,10 +85,10 @@ func reconcilerOptions(publicURL string, specs ...Spec) Options {
 	if len(specs) == 0 {
 		specs = []Spec{{"object", "user", "doc_deleted"}}
 	}
-	return Options{Desired: Desired{Owner: "kazoohook", PublicURL: publicURL, Secret: testSecret, Specs: specs, Retries: 3}, Interval: time.Hour}
+	return Options{Desired: Desired{Owner: "kazoohook", PublicURL: publicURL, Secret: testSecret, Specs: specs, Retries: 3, InternalLegs: true}, Interval: time.Hour}
 }
 
-// clock is a time that a test moves.
+// clock is a clock that a test moves.
 type clock struct {
 	mu sync.Mutex
 	t  time.Time
@@ -105,7 +108,7 @@ func (c *clock) add(d time.Duration) {
 	c.t = c.t.Add(d)
 }
 
-// openJournal opens a real journal; it is closed with the test, unless before.
+// openJournal opens a real journal. It is closed at the end of the test, if not before.
 func openJournal(t testing.TB, dir string, now func() time.Time) *journal.Journal {
 	t.Helper()
 	j, err := journal.Open(context.Background(), journal.Options{Dir: dir, Now: now, Log: zerolog.Nop()})
@@ -150,11 +153,11 @@ func tally(t testing.TB, j *journal.Journal) map[string]int {
 	return n
 }
 
-// receiver takes deliveries into a journal as the service does.
+// receiver stores requests in a journal like the service.
 type receiver struct {
 	j      *journal.Journal
 	url    string
-	status atomic.Int64 // answered instead of taking the event; 0: it is taken
+	status atomic.Int64 // the answer, without storing the event; 0: it is stored
 	taken  atomic.Int64
 }
 
@@ -177,7 +180,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return
 	}
-	rec := event.Route(event.Delivery{Source: event.SourceWebhook, ReceivedAt: time.Now().UTC(), Hook: "object",
+	rec := event.Route(event.Request{Source: event.SourceWebhook, ReceivedAt: time.Now().UTC(), Hook: "object",
 		HookID: req.Header.Get("X-Hook-Id"), HookAccountID: req.Header.Get("X-Account-Id"), Method: req.Method,
 		ContentType: req.Header.Get("Content-Type"), Body: body})
 	a, err := r.j.Append(req.Context(), rec)
@@ -190,10 +193,10 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r.taken.Add(1)
 }
 
-// flaky is a journal whose n-th write fails, and all after it, as in a crash.
+// flaky is a journal in which one write and all after it fail, as in a crash.
 type flaky struct {
 	*journal.Journal
-	left atomic.Int64 // writes until then; negative: for ever
+	left atomic.Int64 // writes before that; negative: none fails
 }
 
 var errCrash = errors.New("the process was killed here")
@@ -223,35 +226,28 @@ func (f *flaky) SetState(ctx context.Context, key, value string) error {
 	return f.Journal.SetState(ctx, key, value)
 }
 
-func (f *flaky) UpsertObjects(ctx context.Context, o []event.SnapshotObject) error {
+func (f *flaky) Listed(ctx context.Context, p snapshot.Page) (journal.Listing, error) {
 	if err := f.write(); err != nil {
-		return err
+		return journal.Listing{}, err
 	}
-	return f.Journal.UpsertObjects(ctx, o)
+	return f.Journal.Listed(ctx, p)
 }
 
-func (f *flaky) MarkGone(ctx context.Context, typ, id string, at time.Time) error {
+func (f *flaky) Looked(ctx context.Context, l snapshot.Look) (journal.Listing, error) {
 	if err := f.write(); err != nil {
-		return err
+		return journal.Listing{}, err
 	}
-	return f.Journal.MarkGone(ctx, typ, id, at)
+	return f.Journal.Looked(ctx, l)
 }
 
-func (f *flaky) AppendObserved(ctx context.Context, r event.Record, o event.SnapshotObject) (event.Appended, error) {
+func (f *flaky) Missing(ctx context.Context, m snapshot.Missing) (event.Appended, error) {
 	if err := f.write(); err != nil {
 		return event.Appended{}, err
 	}
-	return f.Journal.AppendObserved(ctx, r, o)
+	return f.Journal.Missing(ctx, m)
 }
 
-func (f *flaky) Revive(ctx context.Context, typ, id string, since time.Time) error {
-	if err := f.write(); err != nil {
-		return err
-	}
-	return f.Journal.Revive(ctx, typ, id, since)
-}
-
-// blind is a journal of which one kind of reading fails after so many.
+// blind is a journal in which one kind of read fails after a number of reads.
 type blind struct {
 	*journal.Journal
 	what  string
@@ -266,11 +262,18 @@ func (b *blind) fails(what string) bool {
 	return b.after < 0
 }
 
-func (b *blind) Object(ctx context.Context, typ, id string) (event.SnapshotObject, bool, error) {
+func (b *blind) Object(ctx context.Context, typ, account, id string) (snapshot.Object, bool, error) {
 	if b.fails("Object") {
-		return event.SnapshotObject{}, false, errCrash
+		return snapshot.Object{}, false, errCrash
 	}
-	return b.Journal.Object(ctx, typ, id)
+	return b.Journal.Object(ctx, typ, account, id)
+}
+
+func (b *blind) NewestPass(ctx context.Context) (int64, error) {
+	if b.fails("NewestPass") {
+		return 0, errCrash
+	}
+	return b.Journal.NewestPass(ctx)
 }
 
 func (b *blind) CountObjects(ctx context.Context, typ, account string) (int, error) {
@@ -280,16 +283,23 @@ func (b *blind) CountObjects(ctx context.Context, typ, account string) (int, err
 	return b.Journal.CountObjects(ctx, typ, account)
 }
 
-func (b *blind) Objects(ctx context.Context, typ, account string) iter.Seq2[event.SnapshotObject, error] {
+func (b *blind) Objects(ctx context.Context, typ, account string) iter.Seq2[snapshot.Object, error] {
 	if b.fails("Objects") {
-		return func(yield func(event.SnapshotObject, error) bool) { yield(event.SnapshotObject{}, errCrash) }
+		return func(yield func(snapshot.Object, error) bool) { yield(snapshot.Object{}, errCrash) }
 	}
 	return b.Journal.Objects(ctx, typ, account)
 }
 
-func (b *blind) ObjectsNotSeen(ctx context.Context, typ, account string, pass int64) iter.Seq2[event.SnapshotObject, error] {
+func (b *blind) ObjectsNotSeen(ctx context.Context, typ, account string, pass int64) iter.Seq2[snapshot.Object, error] {
 	if b.fails("ObjectsNotSeen") {
-		return func(yield func(event.SnapshotObject, error) bool) { yield(event.SnapshotObject{}, errCrash) }
+		return func(yield func(snapshot.Object, error) bool) { yield(snapshot.Object{}, errCrash) }
 	}
 	return b.Journal.ObjectsNotSeen(ctx, typ, account, pass)
+}
+
+func (b *blind) Looks(ctx context.Context, typ string, after int64, limit int) ([]snapshot.Object, error) {
+	if b.fails("Looks") {
+		return nil, errCrash
+	}
+	return b.Journal.Looks(ctx, typ, after, limit)
 }

@@ -7,20 +7,21 @@ import (
 )
 
 // Collector exposes an engine's figures to Prometheus. It reads them when it is
-// scraped, so that nothing has to be counted twice.
+// scraped.
 type Collector struct {
 	overview func() Overview
 	metrics  []metric
 }
 
-// metric is one exposed figure and where it comes from.
+// metric is one exposed figure and its source.
 type metric struct {
 	desc  *prometheus.Desc
 	kind  prometheus.ValueType
 	value func(Overview, func(float64, ...string))
 }
 
-// NewCollector exposes what overview tells, usually Engine.Overview.
+// NewCollector returns a Collector of the figures in overview, usually
+// Engine.Overview.
 func NewCollector(overview func() Overview) *Collector {
 	c := &Collector{overview: overview}
 	add := func(kind prometheus.ValueType, name, help string, value func(Overview, func(float64, ...string)), labels ...string) {
@@ -35,8 +36,8 @@ func NewCollector(overview func() Overview) *Collector {
 	add(prometheus.GaugeValue, "hook_enabled", "Whether the hook is registered and enabled in Kazoo.", hooksEnabled, "name")
 	add(prometheus.GaugeValue, "hook_failures", "Failures that Kazoo counted within the last minute; at the limit it switches the hook off.", hooksFailures, "name")
 	gauge("hook_failures_limit", "Failures within a minute at which Kazoo switches a hook off.", func(o Overview) float64 { return float64(o.FailureLimit) })
-	add(prometheus.CounterValue, "hook_repairs_total", "Times the hook was found switched off or missing and was put right.", hooksRepairs, "name")
-	counter("gaps_total", "Spans found in which events may have been missed.", func(o Overview) float64 { return float64(o.Gaps) })
+	add(prometheus.CounterValue, "hook_repairs_total", "Times the hook was found switched off or missing and was repaired.", hooksRepairs, "name")
+	counter("gaps_total", "Outages of hooks: spans in which events may have been missed.", func(o Overview) float64 { return float64(o.Outages) })
 	gauge("last_delivery_timestamp_seconds", "When Kazoo last reached us; 0: not since the start.", func(o Overview) float64 { return unix(o.LastDelivery) })
 
 	counter("reconcile_runs_total", "Comparisons of our hooks with Kazoo's.", func(o Overview) float64 { return float64(o.Registration.Runs) })
@@ -48,17 +49,17 @@ func NewCollector(overview func() Overview) *Collector {
 	counter("recover_runs_total", "Readings of Kazoo's record of failed attempts.", func(o Overview) float64 { return float64(o.Recover.Runs) })
 	counter("recover_failures_total", "Readings of Kazoo's record of failed attempts that failed.", func(o Overview) float64 { return float64(o.Recover.Failures) })
 	counter("recovered_events_total", "Events that Kazoo could not deliver and that were read back from its record.", func(o Overview) float64 { return float64(o.Recover.Recovered) })
-	counter("recover_held_events_total", "Events that Kazoo thinks undelivered but that we hold.", func(o Overview) float64 { return float64(o.Recover.Held) })
+	counter("recover_held_events_total", "Events that Kazoo counts as undelivered and the journal holds.", func(o Overview) float64 { return float64(o.Recover.Held) })
 	counter("unrecoverable_events_total", "Lost events of which Kazoo keeps no body.", func(o Overview) float64 { return float64(o.Recover.Unrecoverable) })
 	counter("recover_archived_months_total", "Months of which Kazoo no longer had a record of failed attempts.", func(o Overview) float64 { return float64(o.Recover.ArchivedGaps) })
-	gauge("recover_checked_timestamp_seconds", "Up to when Kazoo's record of failed attempts was read.", func(o Overview) float64 { return unix(o.Recover.CheckedTo) })
+	gauge("recover_checked_timestamp_seconds", "Time up to which Kazoo's record of failed attempts was read.", func(o Overview) float64 { return unix(o.Recover.CheckedTo) })
 
 	counter("resync_runs_total", "Comparisons of Kazoo's objects with the snapshot.", func(o Overview) float64 { return float64(o.Resync.Runs) })
 	counter("resync_failures_total", "Comparisons of Kazoo's objects with the snapshot that failed.", func(o Overview) float64 { return float64(o.Resync.Failures) })
 	counter("resync_seconds_total", "Time that comparing Kazoo's objects with the snapshot took.", func(o Overview) float64 { return o.Resync.Took.Seconds() })
 	gauge("resync_last_success_timestamp_seconds", "When Kazoo's objects were last compared without an error.", func(o Overview) float64 { return unix(o.Resync.LastOK) })
 	add(prometheus.CounterValue, "resync_events_total", "Events inferred by comparing Kazoo's objects with the snapshot.", resyncEvents, "action")
-	counter("resync_unconfirmed_total", "Objects that a listing left out but that exist.", func(o Overview) float64 { return float64(o.Resync.Unconfirmed) })
+	counter("resync_unconfirmed_total", "Existing objects that a listing left out.", func(o Overview) float64 { return float64(o.Resync.Unconfirmed) })
 	gauge("resync_awaiting_confirm", "Deletions held back until a person confirms them (kazoohook resync --confirm).", func(o Overview) float64 { return float64(o.Resync.AwaitingConfirm) })
 	return c
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
-// TestCollector proves that figures appear under their names, each hook's by its
-// own, and by Prometheus' conventions.
+// TestCollector proves that the figures have the right names and labels, by
+// Prometheus' conventions.
 func TestCollector(t *testing.T) {
 	t.Parallel()
 	var o Overview
@@ -24,7 +24,7 @@ func TestCollector(t *testing.T) {
 			Problems: []string{"HOOKS: no such hook"}, OKAt: time.Unix(5, 5e8), Runs: 4, Failures: 1, Took: 1500 * time.Millisecond,
 			Hooks: []HookStatus{{Name: "a", ID: "1", Enabled: true, Repairs: 2}, {Name: "b", ID: "2"}, {Name: "c", Enabled: true}},
 		},
-		Failures: map[string]int{"1": 3}, FailureLimit: failureLimit, Gaps: 7,
+		Failures: map[string]int{"1": 3}, FailureLimit: failureLimit, Outages: 7,
 		Recover: RecoverStats{Recovered: 8, ArchivedGaps: 9}, Resync: ResyncStats{Deleted: 10, AwaitingConfirm: 11},
 	}
 	var names []string
@@ -32,9 +32,9 @@ func TestCollector(t *testing.T) {
 	for _, m := range []struct{ kind, name, help, series string }{
 		{"gauge", "hook_enabled", "Whether the hook is registered and enabled in Kazoo.", `{name="a"} 1,{name="b"} 0,{name="c"} 0`},
 		{"gauge", "hook_failures", "Failures that Kazoo counted within the last minute; at the limit it switches the hook off.", `{name="a"} 3,{name="b"} 0,{name="c"} 0`},
-		{"counter", "hook_repairs_total", "Times the hook was found switched off or missing and was put right.", `{name="a"} 2,{name="b"} 0,{name="c"} 0`},
+		{"counter", "hook_repairs_total", "Times the hook was found switched off or missing and was repaired.", `{name="a"} 2,{name="b"} 0,{name="c"} 0`},
 		{"gauge", "hooks_not_offered", "Entries of HOOKS that this Kazoo doesn't offer.", " 1"},
-		{"counter", "gaps_total", "Spans found in which events may have been missed.", " 7"},
+		{"counter", "gaps_total", "Outages of hooks: spans in which events may have been missed.", " 7"},
 		{"gauge", "last_delivery_timestamp_seconds", "When Kazoo last reached us; 0: not since the start.", " 0"},
 		{"counter", "reconcile_seconds_total", "Time that comparing our hooks with Kazoo's took.", " 1.5"},
 		{"gauge", "reconcile_last_success_timestamp_seconds", "When our hooks were last compared without an error.", " 5.5"},

@@ -10,7 +10,7 @@ import (
 )
 
 func desired(specs ...Spec) []crossbar.Hook {
-	return Desired{Owner: "kazoohook", PublicURL: "https://hooks.example.com/", Secret: "a-secret-of-many-chars", Specs: specs, Retries: 3}.Hooks()
+	return Desired{Owner: "kazoohook", PublicURL: "https://hooks.example.com/", Secret: "a-secret-of-many-chars", Retries: 3, InternalLegs: true}.Hooks(specs, false)
 }
 
 func as(h crossbar.Hook, id string, change func(*crossbar.Hook)) crossbar.Hook {
@@ -94,6 +94,16 @@ func TestPlan(t *testing.T) {
 			actual: []crossbar.Hook{as(sms, "9", nil)},
 			want:   []string{"create kazoohook object user doc_deleted", "delete kazoohook sms 9 (no longer wanted)"},
 		},
+		"part of another": {
+			specs:  []Spec{{"object", "user", "all"}},
+			actual: []crossbar.Hook{as(desired(Spec{"object", "user", "all"})[0], "2", nil), as(want, "1", nil)},
+			want:   []string{"delete kazoohook object user doc_deleted 1 (part of kazoohook object user all)"},
+		},
+		"part of another that does not fire yet": {
+			specs:  []Spec{{"object", "user", "all"}},
+			actual: []crossbar.Hook{as(want, "1", nil)},
+			want:   []string{"create kazoohook object user all"},
+		},
 		"hooks of others are not touched": {
 			specs: []Spec{userDeleted},
 			actual: []crossbar.Hook{
@@ -126,23 +136,35 @@ func TestExpand(t *testing.T) {
 	v5 := []crossbar.OfferedHook{{ID: "object", Modifiers: map[string][]string{"type": {"user", "device", "all"}, "action": {"doc_deleted", "all"}}}}
 	tests := map[string]struct {
 		offered  []crossbar.OfferedHook
+		have     []Spec
 		specs    []Spec
 		want     []Spec
 		problems []string
 	}{
-		"as offered":      {v43, []Spec{{"object", "user", "doc_deleted"}}, []Spec{{"object", "user", "doc_deleted"}}, nil},
-		"all where it is": {v5, []Spec{{"object", "all", "all"}}, []Spec{{"object", "all", "all"}}, nil},
-		"all where it is not": {v43, []Spec{{"object", "all", "all"}, {"object", "user", "doc_deleted"}},
+		"as offered":      {v43, nil, []Spec{{"object", "user", "doc_deleted"}}, []Spec{{"object", "user", "doc_deleted"}}, nil},
+		"all where it is": {v5, nil, []Spec{{"object", "all", "all"}}, []Spec{{"object", "all", "all"}}, nil},
+		"all where it is not": {v43, nil, []Spec{{"object", "all", "all"}, {"object", "user", "doc_deleted"}},
 			[]Spec{{"object", "user", "doc_created"}, {"object", "user", "doc_deleted"}, {"object", "device", "doc_created"}, {"object", "device", "doc_deleted"}}, nil},
-		"no modifiers listed": {v43, []Spec{{"notifications", "new_user", ""}, {"sms", "", ""}}, []Spec{{"notifications", "new_user", ""}, {"sms", "", ""}}, nil},
-		"the hook called all": {v43, []Spec{{"all", "", ""}}, []Spec{{"all", "", ""}}, nil},
-		"not offered": {v43, []Spec{{"cdr", "", ""}, {"object", "fax", "doc_deleted"}, {"sms", "", ""}}, []Spec{{"sms", "", ""}},
+		"no modifiers listed": {v43, nil, []Spec{{"notifications", "new_user", ""}, {"sms", "", ""}}, []Spec{{"notifications", "new_user", ""}, {"sms", "", ""}}, nil},
+		"the hook called all": {v43, nil, []Spec{{"all", "", ""}}, []Spec{{"all", "", ""}}, nil},
+		"not offered": {v43, nil, []Spec{{"cdr", "", ""}, {"object", "fax", "doc_deleted"}, {"sms", "", ""}}, []Spec{{"sms", "", ""}},
 			[]string{`HOOKS: this Kazoo offers no hook "cdr"; it offers object, notifications, sms`, `HOOKS: this Kazoo offers no type "fax" for "object"; it offers user, device`}},
+		"an empty offer": {nil, []Spec{{Hook: "sms"}, {"object", "device", "doc_deleted"}}, []Spec{{Hook: "sms"}, {Hook: "cdr"}, {Hook: "mms"}, {"object", "all", "doc_deleted"}},
+			[]Spec{{Hook: "sms"}, {"object", "device", "doc_deleted"}}, []string{emptyOffer}},
+		"what is there is kept though the offer lacks it": {v43, []Spec{{"object", "fax", "doc_deleted"}, {"object", "fax", "doc_created"}, {Hook: "cdr"}},
+			[]Spec{{Hook: "cdr"}, {"object", "all", "doc_deleted"}},
+			[]Spec{{Hook: "cdr"}, {"object", "user", "doc_deleted"}, {"object", "device", "doc_deleted"}, {"object", "fax", "doc_deleted"}}, nil},
+		"a wider one stays while the offer lacks the narrower": {nil, []Spec{{"object", "all", "doc_deleted"}, {"object", "all", "doc_edited"}},
+			[]Spec{{"object", "user", "doc_deleted"}}, []Spec{{"object", "all", "doc_deleted"}}, []string{emptyOffer}},
+		"a wider one gives way to what is offered": {v5, []Spec{{"object", "all", "doc_deleted"}}, []Spec{{"object", "user", "doc_deleted"}},
+			[]Spec{{"object", "user", "doc_deleted"}}, nil},
+		"all exists, the offer lacks it": {v43, []Spec{{"object", "all", "all"}}, []Spec{{"object", "all", "all"}}, []Spec{{"object", "all", "all"}}, nil},
+		"narrower ones give way to all":  {v5, []Spec{{"object", "user", "doc_deleted"}}, []Spec{{"object", "all", "all"}}, []Spec{{"object", "all", "all"}}, nil},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, problems := Expand(tc.specs, tc.offered)
+			got, problems := Expand(tc.specs, tc.offered, tc.have)
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("specs (-want +got):\n%s", diff)
 			}
@@ -153,7 +175,7 @@ func TestExpand(t *testing.T) {
 	}
 }
 
-// Two receivers that see each other's hooks in any order agree on which stays.
+// After the changes of a plan, the next plan is empty, even with two equal hooks.
 func TestPlanOfItsOwnResultIsEmpty(t *testing.T) {
 	t.Parallel()
 	want := desired(Spec{"object", "user", "doc_deleted"}, Spec{Hook: "sms"}, Spec{"notifications", "new_user", ""})

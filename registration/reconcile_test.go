@@ -10,12 +10,12 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"kazoohook/internal/crossbar/crossbartest"
+	"kazoohook/internal/fakekazoo"
 )
 
 func TestRestartsLeaveOneHook(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, crossbartest.Options{})
+	c := newCluster(t, fakekazoo.Options{})
 	for range 10 {
 		if err := NewReconciler(c.client(t), reconcilerOptions("http://127.0.0.1:1")).RunOnce(t.Context()); err != nil {
 			t.Fatal(err)
@@ -34,7 +34,7 @@ func TestRestartsLeaveOneHook(t *testing.T) {
 
 func TestConcurrentStartsSettleOnOneHook(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, crossbartest.Options{})
+	c := newCluster(t, fakekazoo.Options{})
 	var wg sync.WaitGroup
 	reconcilers := make([]*Reconciler, 8)
 	for i := range reconcilers {
@@ -48,8 +48,8 @@ func TestConcurrentStartsSettleOnOneHook(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	// The slowest to create may do so after all others have looked: their next
-	// pass settles it.
+	// The slowest may create its hook after all others have listed: the next pass
+	// of the others corrects that.
 	for _, r := range reconcilers {
 		if err := r.RunOnce(t.Context()); err != nil {
 			t.Error(err)
@@ -63,7 +63,7 @@ func TestConcurrentStartsSettleOnOneHook(t *testing.T) {
 func TestOlderKazooGetsAHookPerTypeAndAction(t *testing.T) {
 	t.Parallel()
 	for version, want := range map[string]int{"4.3": 30, "5": 1} {
-		c := newCluster(t, crossbartest.Options{Version: version})
+		c := newCluster(t, fakekazoo.Options{Version: version})
 		r := NewReconciler(c.api, reconcilerOptions("http://127.0.0.1:1", Spec{"object", "all", "all"}))
 		if err := r.RunOnce(t.Context()); err != nil {
 			t.Fatal(err)
@@ -79,7 +79,7 @@ func TestOlderKazooGetsAHookPerTypeAndAction(t *testing.T) {
 
 func TestRepairsAndLeavesOthersAlone(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, crossbartest.Options{})
+	c := newCluster(t, fakekazoo.Options{})
 	other, err := c.CreateHook("acme", map[string]any{"name": "billing", "uri": "http://127.0.0.1:1/kazoo/" + testSecret + "/object", "hook": "object",
 		"custom_data": map[string]any{"type": "user", "action": "doc_deleted"}})
 	if err != nil {
@@ -87,9 +87,8 @@ func TestRepairsAndLeavesOthersAlone(t *testing.T) {
 	}
 	var logged bytes.Buffer
 	now := newClock()
-	var repairs []Repair
 	opts := reconcilerOptions("http://127.0.0.1:1")
-	opts.Log, opts.Now, opts.OnRepaired = zerolog.New(&logged), now.now, func(r Repair) { repairs = append(repairs, r) }
+	opts.Log, opts.Now = zerolog.New(&logged), now.now
 	r := NewReconciler(c.api, opts)
 	run := func() {
 		t.Helper()
@@ -99,7 +98,7 @@ func TestRepairsAndLeavesOthersAlone(t *testing.T) {
 	}
 	run()
 	id := r.Status().Hooks[0].ID
-	lastGood := now.now()
+	repairs := func() int { return r.Status().Repairs }
 
 	now.add(time.Minute)
 	if err := c.DisableHook(id, "too many failed attempts"); err != nil {
@@ -109,8 +108,8 @@ func TestRepairsAndLeavesOthersAlone(t *testing.T) {
 	if ok, why := r.Status().Ready(); !ok {
 		t.Errorf("not ready after the repair: %s", why)
 	}
-	if len(repairs) != 1 || !repairs[0].LastGood.Equal(lastGood) || repairs[0].Reason != "too many failed attempts" {
-		t.Errorf("repairs: %+v", repairs)
+	if n := repairs(); n != 1 {
+		t.Errorf("%d repairs, want 1", n)
 	}
 	for _, want := range []string{`"disable_reason":"too many failed attempts"`, `"off_at_most_ms":60000`} {
 		if !strings.Contains(logged.String(), want) {
@@ -118,15 +117,15 @@ func TestRepairsAndLeavesOthersAlone(t *testing.T) {
 		}
 	}
 
-	// Switched off again at once: the next try waits, the one after waits longer.
+	// Switched off again at once: the next try waits, and each further one longer.
 	for _, wait := range []time.Duration{repairPause, 2 * repairPause, 4 * repairPause} {
 		if err := c.DisableHook(id, "too many failed attempts"); err != nil {
 			t.Fatal(err)
 		}
-		n := len(repairs)
+		n := repairs()
 		now.add(wait - time.Second)
 		run()
-		if len(repairs) != n {
+		if repairs() != n {
 			t.Errorf("enabled again %s after it had been enabled", wait-time.Second)
 		}
 		if ok, _ := r.Status().Ready(); ok {
@@ -134,7 +133,7 @@ func TestRepairsAndLeavesOthersAlone(t *testing.T) {
 		}
 		now.add(time.Second)
 		run()
-		if len(repairs) != n+1 {
+		if repairs() != n+1 {
 			t.Errorf("not enabled %s after it had been enabled", wait)
 		}
 	}
@@ -166,13 +165,10 @@ func TestRepairsAndLeavesOthersAlone(t *testing.T) {
 	}
 }
 
-func TestRemovedHookComesBackAsAGap(t *testing.T) {
+func TestRemovedHookIsRegisteredAgain(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, crossbartest.Options{})
-	var repairs []Repair
-	opts := reconcilerOptions("http://127.0.0.1:1")
-	opts.OnRepaired = func(r Repair) { repairs = append(repairs, r) }
-	r := NewReconciler(c.api, opts)
+	c := newCluster(t, fakekazoo.Options{})
+	r := NewReconciler(c.api, reconcilerOptions("http://127.0.0.1:1"))
 	for range 2 {
 		if err := r.RunOnce(t.Context()); err != nil {
 			t.Fatal(err)
@@ -184,15 +180,15 @@ func TestRemovedHookComesBackAsAGap(t *testing.T) {
 	if err := r.RunOnce(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if len(repairs) != 2 {
-		t.Errorf("%d repairs, want 2: %+v", len(repairs), repairs)
+	if n := r.Status().Repairs; n != 2 {
+		t.Errorf("%d repairs, want 2", n)
 	}
 }
 
 func TestUnreachableKazooIsAnErrorAndNotReady(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, crossbartest.Options{})
-	if _, err := c.Inject(crossbartest.Fault{Kind: crossbartest.FaultDown}); err != nil {
+	c := newCluster(t, fakekazoo.Options{})
+	if _, err := c.Inject(fakekazoo.Fault{Kind: fakekazoo.FaultDown}); err != nil {
 		t.Fatal(err)
 	}
 	r := NewReconciler(c.api, reconcilerOptions("http://127.0.0.1:1"))
@@ -215,7 +211,7 @@ func TestUnreachableKazooIsAnErrorAndNotReady(t *testing.T) {
 
 func TestNotOfferedIsTold(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, crossbartest.Options{})
+	c := newCluster(t, fakekazoo.Options{})
 	r := NewReconciler(c.api, reconcilerOptions("http://127.0.0.1:1", Spec{Hook: "cdr"}, Spec{"object", "user", "doc_deleted"}))
 	if err := r.RunOnce(t.Context()); err != nil {
 		t.Fatal(err)

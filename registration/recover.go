@@ -1,12 +1,12 @@
 package registration
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -16,54 +16,61 @@ import (
 	"kazoohook/internal/event"
 )
 
-// AttemptAPI is what recovering needs of Crossbar: the failed attempts of an
-// account's hooks (hookID empty: of all), newest first, for a window of at most
-// 31 days of Kazoo's clock; and how far that clock is ahead of ours, if known.
+// AttemptAPI is the part of Crossbar that the Recoverer needs: the failed attempts
+// of an account's hooks (hookID empty: of all), newest first, in a window of at
+// most 31 days of Kazoo's clock; and the offset of that clock from ours, if known.
 type AttemptAPI interface {
 	Attempts(ctx context.Context, account, hookID string, from, to time.Time) iter.Seq2[crossbar.Attempt, error]
 	ClockOffset() (time.Duration, bool)
 }
 
-// Store is what the never-miss engine keeps in the journal's file. Append is
-// durable and recognises repetitions; State is a small durable map in which an
-// absent key is "".
+// Store is the part of the journal that the engine needs. Append is durable and
+// recognises duplicates. State is a small durable map; an absent key is "".
 type Store interface {
 	Append(ctx context.Context, r event.Record) (event.Appended, error)
 	State(ctx context.Context, key string) (string, error)
 	SetState(ctx context.Context, key, value string) error
 }
 
-// RecoverOptions say whose attempts are read.
+// RecoverOptions configure a Recoverer.
 type RecoverOptions struct {
-	PublicURL string          // attempts at this URL are ours, whatever hook made them
-	OurHooks  func() []string // so are those of these hooks, whatever their URL was then; may be nil
-	Log       zerolog.Logger
-	Now       func() time.Time
+	Secrets []string // attempts at a URI with one of these are ours, whatever the hook
+	Specs   []Spec   // what HOOKS names: other events are hidden (Hidden)
+	// OurHooks returns the ids of hooks whose attempts are ours whatever the URI,
+	// and whether the ids are complete. Until they are, no part of the record
+	// counts as read. nil: there are none.
+	OurHooks func() (ids []string, all bool)
+	Log      zerolog.Logger
+	Now      func() time.Time
 }
 
-// Recoverer appends what Kazoo tried to deliver and could not, read from its
-// record of failed attempts. Runs never overlap.
+// Recoverer reads Kazoo's record of failed attempts and appends the lost events.
+// Runs never overlap.
 type Recoverer struct {
 	api   AttemptAPI
 	store Store
 	opts  RecoverOptions
 
-	run     sync.Mutex              // held during a run; guards the next two
-	decided map[firingKey]decision  // what was done with the firings that are read again
-	absent  map[time.Time]time.Time // months that Kazoo has no record of, and since when we know
+	run     sync.Mutex // held during a run; guards what follows
+	reading reading
+	firings map[firingKey]*firing   // of our hooks, while they are unsettled or read again
+	unread  time.Time               // see Unread
+	absent  map[time.Time]time.Time // months without a record in Kazoo, and when that was first seen
 
-	mu    sync.Mutex
-	stats RecoverStats
+	mu      sync.Mutex
+	secrets []string // from the options, and later ones
+	stats   RecoverStats
+	whole   bool // the next run reads all of the last hour and a half
 }
 
-// RecoverStats count what recovering did since the start.
+// RecoverStats counts what was recovered since the start.
 type RecoverStats struct {
 	Runs          int       `json:"runs"`
 	Failures      int       `json:"failures"`            // runs that failed
 	Recovered     int       `json:"recovered"`           // lost events appended
-	Held          int       `json:"held"`                // lost by Kazoo's account, but the journal has them
-	Unrecoverable int       `json:"unrecoverable"`       // lost events of which Kazoo keeps no body (GET hooks)
-	ArchivedGaps  int       `json:"archived_gaps"`       // months whose record is gone
+	Held          int       `json:"held"`                // failed in Kazoo's record, but in the journal
+	Unrecoverable int       `json:"unrecoverable"`       // lost events whose body Kazoo doesn't keep (GET hooks)
+	ArchivedGaps  int       `json:"archived_gaps"`       // months whose record Kazoo no longer has
 	CheckedTo     time.Time `json:"checked_to,omitzero"` // the record was read up to here
 }
 
@@ -72,10 +79,11 @@ func NewRecoverer(api AttemptAPI, store Store, opts RecoverOptions) *Recoverer {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	return &Recoverer{api: api, store: store, opts: opts, decided: map[firingKey]decision{}, absent: map[time.Time]time.Time{}}
+	return &Recoverer{api: api, store: store, opts: opts, secrets: opts.Secrets, reading: reading{most: mostPages, seen: map[event.Key]known{}}, firings: map[firingKey]*firing{},
+		absent: map[time.Time]time.Time{}}
 }
 
-// Stats returns what recovering did since the start.
+// Stats returns what was recovered since the start.
 func (r *Recoverer) Stats() RecoverStats {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -88,18 +96,26 @@ func (r *Recoverer) count(f func(*RecoverStats)) {
 	f(&r.stats)
 }
 
-// RunOnce reads the attempts since the durable checkpoint, appends the events
-// that were lost, moves the checkpoint and returns the attempts it saw, oldest
-// first, their times by our clock. The first run ever only sets the checkpoint:
-// what failed before us was never ours.
+// ReadWhole makes the next run read all of the last hour and a half, as after an
+// outage.
+func (r *Recoverer) ReadWhole() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.whole = true
+}
+
+// RunOnce reads the new part of Kazoo's record, appends the lost events, oldest
+// first, and moves the durable checkpoint. It returns the new attempts of our
+// hooks, oldest first, with times by our clock. more says that later runs read the
+// rest, and that nothing was concluded yet.
 //
-// The checkpoint never moves past what was appended, so a run that is cut short
-// repeats without loss; repetitions are recognised by the journal. It costs one
-// request where nothing failed.
-func (r *Recoverer) RunOnce(ctx context.Context, account string) ([]crossbar.Attempt, error) {
+// The checkpoint never moves past the appended events, so an interrupted run is
+// repeated without loss; the journal recognises duplicates. If nothing is new, a
+// run costs one request.
+func (r *Recoverer) RunOnce(ctx context.Context, account string) (fresh []crossbar.Attempt, more bool, err error) {
 	r.run.Lock()
 	defer r.run.Unlock()
-	attempts, err := r.runOnce(ctx, account)
+	fresh, more, err = r.runOnce(ctx, account)
 	r.count(func(s *RecoverStats) {
 		s.Runs++
 		if err != nil {
@@ -107,118 +123,105 @@ func (r *Recoverer) RunOnce(ctx context.Context, account string) ([]crossbar.Att
 		}
 	})
 	if err != nil {
-		return attempts, fmt.Errorf("recover: %w", err)
+		return fresh, more, fmt.Errorf("recover: %w", err)
 	}
-	return attempts, nil
+	return fresh, more, nil
 }
 
-func (r *Recoverer) runOnce(ctx context.Context, account string) ([]crossbar.Attempt, error) {
+// Unread returns the end, by our clock, of the newest part of the record that the
+// last run could not read; zero: it read everything. Everything after Unread was
+// read.
+func (r *Recoverer) Unread() time.Time {
+	r.run.Lock()
+	defer r.run.Unlock()
+	return r.unread
+}
+
+func (r *Recoverer) runOnce(ctx context.Context, account string) ([]crossbar.Attempt, bool, error) {
 	now := r.opts.Now()
 	offset, _ := r.api.ClockOffset()
-	read := checkpoint{Kazoo: now.Add(offset), Ours: now}
+	at := checkpoint{Kazoo: now.Add(offset), Ours: now}
+	r.unread = now.Add(ahead)
 	last, err := r.lastCheckpoint(ctx, account)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if last.Ours.IsZero() {
-		return nil, r.move(ctx, account, read)
+		last = at.back(firstLook)
 	}
-	ours, err := r.ourHooks(ctx, account)
+	ours, all, err := r.ourHooks(ctx, account)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	from := r.start(last, read)
-	seen, held, readErr := r.read(ctx, account, from, read.Kazoo, ours)
-	for i := range seen {
-		if seen[i].Time.IsZero() {
-			seen[i].Time = read.Kazoo // an attempt without a time is taken for a new one
+	r.reading.recognise(ours)
+	from := r.start(last, at)
+	got, readErr := r.read(ctx, account, from, at, ours)
+	for i := range got.fresh {
+		if got.fresh[i].Time.IsZero() {
+			got.fresh[i].Time = at.Kazoo // an attempt without a time counts as new
 		}
-		seen[i].Time = seen[i].Time.Add(-offset)
+		got.fresh[i].Time = got.fresh[i].Time.Add(-offset)
 	}
-	slices.SortStableFunc(seen, func(a, b crossbar.Attempt) int { return a.Time.Compare(b.Time) })
-	for _, f := range firings(seen) {
-		if err := r.settle(ctx, f, now); err != nil {
-			return seen, errors.Join(err, readErr)
-		}
+	slices.SortStableFunc(got.fresh, func(a, b crossbar.Attempt) int { return a.Time.Compare(b.Time) })
+	r.note(got.fresh, now)
+	if got.more {
+		return got.fresh, true, readErr
 	}
-	for k, d := range r.decided {
-		if d.last.Before(from.Add(-offset)) {
-			delete(r.decided, k) // not read again
-		}
+	if r.unread = got.unread; !r.unread.IsZero() {
+		r.unread = r.unread.Add(-offset)
 	}
-	if held.Before(read.Kazoo) {
-		read = checkpoint{Kazoo: held.Add(overlap), Ours: held.Add(overlap - offset)}
+	if err := r.settleAll(ctx, now); err != nil {
+		return got.fresh, false, errors.Join(err, readErr)
 	}
-	return seen, errors.Join(readErr, r.move(ctx, account, read))
+	r.forget(from, offset)
+	if got.held.Before(at.Kazoo) {
+		at = checkpoint{Kazoo: got.held.Add(overlap), Ours: got.held.Add(overlap - offset)}
+	}
+	if !all {
+		return got.fresh, false, readErr
+	}
+	return got.fresh, false, errors.Join(readErr, r.move(ctx, account, at))
 }
 
-// read reads the attempts of our hooks in a span of Kazoo's clock. What could
-// not be read is passed over, and held is where that begins, else to: the
-// checkpoint must not move past it.
-func (r *Recoverer) read(ctx context.Context, account string, from, to time.Time, ours map[string]bool) (seen []crossbar.Attempt, held time.Time, err error) {
-	const giveUp = 2 // windows in a row: then it is not the windows
-	held, failed := to, 0
-	for w := range windows(from, to.Add(ahead)) {
-		list, werr := r.window(ctx, account, w, ours)
-		seen = append(seen, list...)
-		switch {
-		case werr == nil:
+// settleAll settles all firings, oldest first: the journal matches them one to one,
+// in this order, with stored requests. A firing that must wait delays those that
+// differ from it only by order.
+func (r *Recoverer) settleAll(ctx context.Context, now time.Time) error {
+	list := make([]*firing, 0, len(r.firings))
+	for _, f := range r.firings {
+		list = append(list, f)
+	}
+	slices.SortFunc(list, func(a, b *firing) int {
+		return cmp.Or(a.first.Compare(b.first), a.last.Compare(b.last), cmp.Compare(a.key.hook, b.key.hook), cmp.Compare(a.key.event, b.key.event))
+	})
+	const giveUp = 3 // in a row: then the cause is not in the firings
+	waiting := map[event.Key]bool{}
+	var errs []error
+	failed := 0
+	for _, f := range list {
+		if err := r.settle(ctx, f, now, waiting); err == nil {
 			failed = 0
-			delete(r.absent, w.month())
 			continue
-		case isAbsent(werr) && r.archived(w, to, werr):
-			continue
-		case !isAbsent(werr):
-			err = errors.Join(err, fmt.Errorf("read failed attempts: %w", werr))
-			failed++
+		} else if failed++; len(errs) < giveUp {
+			errs = append(errs, err)
 		}
-		held = minTime(held, w.from)
 		if failed == giveUp || ctx.Err() != nil {
 			break
 		}
 	}
-	return seen, held, err
+	return errors.Join(errs...)
 }
 
-// window reads one window's attempts of our hooks.
-func (r *Recoverer) window(ctx context.Context, account string, w window, ours map[string]bool) ([]crossbar.Attempt, error) {
-	var list []crossbar.Attempt
-	prefix := strings.TrimRight(r.opts.PublicURL, "/") + "/kazoo/"
-	for a, err := range r.api.Attempts(ctx, account, "", w.from, w.to) {
-		if err != nil {
-			return list, err
-		}
-		if a.EventID == "" {
-			a.EventID = madeUpID(a)
-		}
-		if strings.HasPrefix(a.URI, prefix) || ours[a.HookID] {
-			list = append(list, a)
+// forget removes settled firings and read attempts from before the start of the reading.
+func (r *Recoverer) forget(from time.Time, offset time.Duration) {
+	for k, f := range r.firings {
+		if f.done && f.last.Before(from.Add(-offset)) {
+			delete(r.firings, k)
 		}
 	}
-	return list, nil
-}
-
-// isAbsent reports that Kazoo has no database, or no view, of a month.
-func isAbsent(err error) bool {
-	const missingView = "missing view" // kazoo 4.3 applications/crossbar/src/crossbar_util.erl: a 503
-	var e *crossbar.Error
-	return crossbar.IsNotFound(err) || errors.As(err, &e) && strings.Contains(e.Message, missingView)
-}
-
-// archived decides whether an absent month is gone for good, and says so once.
-// A month that is not over may just have no record yet, and a view that is
-// missing may be being built: both are asked for again.
-func (r *Recoverer) archived(w window, now time.Time, why error) bool {
-	since, noticed := r.absent[w.month()]
-	if !noticed {
-		since = r.opts.Now()
-		r.absent[w.month()] = since
+	for k, a := range r.reading.seen {
+		if a.at.Before(from) {
+			delete(r.reading.seen, k)
+		}
 	}
-	if !w.to.Before(now.Add(-overlap)) || r.opts.Now().Sub(since) < archiveGrace {
-		return false
-	}
-	r.count(func(s *RecoverStats) { s.ArchivedGaps++ })
-	r.opts.Log.Warn().Err(why).Time("from", w.from.UTC()).Time("to", w.to.UTC()).
-		Msg("Kazoo has no record (any more) of the failed attempts of this time: what was lost then can't be read back; deleted objects are still found by the resync")
-	return true
 }

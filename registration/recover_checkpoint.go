@@ -7,11 +7,13 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"kazoohook/internal/crossbar"
 )
 
-// checkpoint is how far Kazoo's record of failed attempts was read, by Kazoo's
-// clock, which stamps the attempts, and by ours: if one of the two is set to
-// another time, the other still tells where to go on.
+// checkpoint is the point up to which Kazoo's record of failed attempts was read,
+// by Kazoo's clock, which stamps the attempts, and by ours. If one of the clocks is
+// changed, the other still gives the point.
 type checkpoint struct {
 	Kazoo time.Time `json:"kazoo"`
 	Ours  time.Time `json:"ours"`
@@ -21,21 +23,53 @@ const (
 	checkpointKey = "recover.checkpoint."
 	hooksKey      = "recover.hooks."
 
-	// overlap is read again each time: attempts are stored behind the event, so
-	// one may appear later than others that are younger, and a firing whose last
-	// try is new began up to 5 tries of 2 s and 10 s of connecting before.
-	overlap = 5 * time.Minute
-	// ahead is how far beyond now is read: clocks are compared to the second,
-	// and each of Kazoo's nodes has its own.
-	ahead = 2 * time.Minute
-	// jumpLook is how far back is read where no clock can be believed.
+	// skew is the largest expected error of the clock of one of Kazoo's nodes,
+	// which stamp the attempts.
+	skew = time.Hour
+	// overlap is read again: an attempt may be stamped earlier than when it was
+	// stored, by a slow clock, and a firing whose last try is new began before.
+	overlap = skew + skew/2
+	// ahead is the time after now that is read too.
+	ahead = skew + 2*time.Minute
+	// firstLook is the time to read without a checkpoint: the longest window that
+	// Kazoo answers.
+	firstLook = crossbar.MaxWindow - ahead - overlap
+	// jumpLook is the time to read if neither clock is plausible.
 	jumpLook = 24 * time.Hour
-	// A month that Kazoo says it doesn't have must stay away this long before it
-	// is given up: databases and views are absent while they are built.
+	// A month must be missing in Kazoo for this long before it counts as archived:
+	// databases and views are missing while they are built.
 	archiveGrace = 10 * time.Minute
-	// longestLook bounds the catching up: Kazoo archives months long before.
+	// longestLook is the longest time to read: Kazoo archives older months.
 	longestLook = 366 * 24 * time.Hour
 )
+
+// back returns the moment d earlier on both clocks.
+func (c checkpoint) back(d time.Duration) checkpoint {
+	return checkpoint{Kazoo: c.Kazoo.Add(-d), Ours: c.Ours.Add(-d)}
+}
+
+// Begin sets the recovery checkpoint if there is none, and returns, by our clock,
+// the time since which the record is followed. It is called before the first hook
+// is created. If hooks of ours exist without a checkpoint (a new, moved or restored
+// journal), they may have failed at any time. Then everything that Kazoo keeps is
+// read, and the time is zero.
+//
+// It doesn't wait for a run: Kazoo may take minutes to answer for its record, and hooks
+// are repaired meanwhile. A run that began without a checkpoint may set an earlier one
+// at its end; then some of the record is read again.
+func (r *Recoverer) Begin(ctx context.Context, account string, hooks bool) (time.Time, error) {
+	last, err := r.lastCheckpoint(ctx, account)
+	if err != nil || !last.Ours.IsZero() {
+		return last.Ours, err
+	}
+	now := r.opts.Now()
+	offset, _ := r.api.ClockOffset()
+	at := checkpoint{Kazoo: now.Add(offset), Ours: now}
+	if hooks {
+		return time.Time{}, r.move(ctx, account, at.back(firstLook))
+	}
+	return now, r.move(ctx, account, at)
+}
 
 func (r *Recoverer) lastCheckpoint(ctx context.Context, account string) (c checkpoint, err error) {
 	saved, err := r.store.State(ctx, checkpointKey+account)
@@ -46,8 +80,8 @@ func (r *Recoverer) lastCheckpoint(ctx context.Context, account string) (c check
 		return c, nil
 	}
 	if err := json.Unmarshal([]byte(saved), &c); err != nil || c.Kazoo.IsZero() || c.Ours.IsZero() {
-		// Nobody but us writes it. Reading everything again loses nothing.
-		r.opts.Log.Error().Str("checkpoint", saved).Msg("the checkpoint of recovering is unreadable: Kazoo's whole record of failed attempts is read again")
+		// Only this program writes it. Reading everything again loses nothing.
+		r.opts.Log.Error().Str("checkpoint", saved).Msg("the recovery checkpoint is unreadable: Kazoo's whole record of failed attempts is read again")
 		return checkpoint{Kazoo: time.Unix(0, 0), Ours: time.Unix(0, 0)}, nil
 	}
 	return c, nil
@@ -67,34 +101,37 @@ func (r *Recoverer) move(ctx context.Context, account string, c checkpoint) erro
 	return nil
 }
 
-// start is where to read from, by Kazoo's clock: the earlier of what the two
-// clocks say, and never after now.
+// start returns the start of the reading, by Kazoo's clock: the earlier of the two
+// clocks' points, never after now.
 func (r *Recoverer) start(last, now checkpoint) time.Time {
 	offset := now.Kazoo.Sub(now.Ours)
 	from := minTime(minTime(last.Kazoo, last.Ours.Add(offset)), now.Kazoo).Add(-overlap)
 	if last.Kazoo.After(now.Kazoo.Add(ahead)) && last.Ours.After(now.Ours.Add(ahead)) {
-		from = now.Kazoo.Add(-jumpLook) // both were set back: nobody knows how long ago it was
+		from = now.Kazoo.Add(-jumpLook) // both were set back: the time that has passed is unknown
 	}
 	if earliest := now.Kazoo.Add(-longestLook); from.Before(earliest) {
 		r.opts.Log.Warn().Time("from", from.UTC()).Time("to", earliest.UTC()).
-			Msg("the record of failed attempts was last read very long ago: this time is not looked at")
+			Msg("the record of failed attempts was last read very long ago: this span is skipped")
 		return earliest
 	}
 	return from
 }
 
-// ourHooks gives the ids of the hooks that are or ever were ours, so that the
-// attempts of one that was deleted or moved are still known.
-func (r *Recoverer) ourHooks(ctx context.Context, account string) (map[string]bool, error) {
+// ourHooks returns the ids of the hooks that are or were ours, so that attempts of
+// a deleted or moved hook are recognised. all says that no existing hook is
+// missing.
+func (r *Recoverer) ourHooks(ctx context.Context, account string) (ours map[string]bool, all bool, err error) {
 	const remembered = 500
 	saved, err := r.store.State(ctx, hooksKey+account)
 	if err != nil {
-		return nil, fmt.Errorf("read our hooks: %w", err)
+		return nil, false, fmt.Errorf("read our hooks: %w", err)
 	}
 	ids := strings.Fields(saved)
 	known := len(ids)
-	if r.opts.OurHooks != nil {
-		for _, id := range r.opts.OurHooks() {
+	if all = true; r.opts.OurHooks != nil {
+		var now []string
+		now, all = r.opts.OurHooks()
+		for _, id := range now {
 			if id != "" && !slices.Contains(ids, id) {
 				ids = append(ids, id)
 			}
@@ -103,12 +140,12 @@ func (r *Recoverer) ourHooks(ctx context.Context, account string) (map[string]bo
 	if len(ids) > known {
 		ids = ids[max(0, len(ids)-remembered):]
 		if err := r.store.SetState(ctx, hooksKey+account, strings.Join(ids, " ")); err != nil {
-			return nil, fmt.Errorf("save our hooks: %w", err)
+			return nil, false, fmt.Errorf("save our hooks: %w", err)
 		}
 	}
-	ours := make(map[string]bool, len(ids))
+	ours = make(map[string]bool, len(ids))
 	for _, id := range ids {
 		ours[id] = true
 	}
-	return ours, nil
+	return ours, all, nil
 }

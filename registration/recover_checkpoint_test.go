@@ -3,6 +3,7 @@ package registration
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -53,7 +54,7 @@ func TestArchivedMonths(t *testing.T) {
 	r.clock.add(time.Date(2027, 3, 10, 12, 0, 0, 0, time.UTC).Sub(r.clock.now()))
 	r.once(t)
 	r.log.list = nil
-	r.clock.add(70 * 24 * time.Hour) // to the 19th of May
+	r.clock.add(70 * 24 * time.Hour) // until the 19th of May
 	missing := map[time.Month]error{
 		time.April: &crossbar.Error{Op: "attempts", Status: http.StatusServiceUnavailable, Message: "datastore missing view"},
 		time.March: &crossbar.Error{Op: "attempts", Status: http.StatusNotFound, Message: "not found"},
@@ -61,24 +62,24 @@ func TestArchivedMonths(t *testing.T) {
 	r.log.fail = func(from, _ time.Time) error { return missing[from.Month()] }
 	r.add(failed("f1", "u1", event.Deleted, r.clock.now().Add(-time.Hour), true))
 
-	r.once(t) // perhaps they are being built
+	r.once(t) // Kazoo may still build the views
 	if r.Stats().ArchivedGaps != 0 || tally(t, r.j)["user.deleted u1"] != 1 {
 		t.Errorf("at first: %+v, %v", r.Stats(), tally(t, r.j))
 	}
-	missing[time.April] = nil // this one was
+	missing[time.April] = nil // April's was built
 	r.add(failed("f2", "u2", event.Deleted, time.Date(2027, 4, 10, 0, 0, 0, 0, time.UTC), true))
 	r.clock.add(archiveGrace)
 	r.once(t)
 	if s := r.Stats(); s.ArchivedGaps != 1 || tally(t, r.j)["user.deleted u2"] != 1 {
 		t.Errorf("after the grace: %+v, %v", s, tally(t, r.j))
 	}
-	if n := strings.Count(r.logged.String(), "no record (any more)"); n != 1 {
+	if n := strings.Count(r.logged.String(), "Kazoo has no record of the failed attempts"); n != 1 {
 		t.Errorf("%d lines about archived months:\n%s", n, &r.logged)
 	}
 	r.log.asked = nil
 	r.once(t)
 	if len(r.log.asked) != 1 {
-		t.Errorf("one request is enough where nothing fails, asked for %v", r.log.asked)
+		t.Errorf("asked for %v, but one request is enough if nothing fails", r.log.asked)
 	}
 
 	// The current month has no record before the first failure in it.
@@ -113,7 +114,7 @@ func TestTransientFailuresHoldTheCheckpoint(t *testing.T) {
 	r.add(failed("f1", "u1", event.Deleted, time.Date(2027, 4, 10, 0, 0, 0, 0, time.UTC), true))
 	r.add(failed("f2", "u2", event.Deleted, time.Date(2027, 5, 10, 0, 0, 0, 0, time.UTC), true))
 	for range 3 {
-		if _, err := r.RunOnce(t.Context(), testAccount); err == nil || !strings.Contains(err.Error(), "datastore fault") {
+		if _, _, err := r.RunOnce(t.Context(), testAccount); err == nil || !strings.Contains(err.Error(), "datastore fault") {
 			t.Fatalf("no error: %v", err)
 		}
 		r.clock.add(time.Hour)
@@ -129,13 +130,13 @@ func TestTransientFailuresHoldTheCheckpoint(t *testing.T) {
 	if s := r.Stats(); s.Failures != 3 || s.ArchivedGaps != 0 {
 		t.Errorf("stats: %+v", s)
 	}
-	// Where nobody answers at all, not every month is tried.
+	// If Kazoo doesn't answer at all, not every month is tried.
 	r.clock.add(200 * 24 * time.Hour)
 	r.log.asked = nil
 	r.log.fail = func(time.Time, time.Time) error {
 		return &crossbar.Error{Op: "attempts", Err: errors.New("connection refused")}
 	}
-	if _, err := r.RunOnce(t.Context(), testAccount); err == nil || len(r.log.asked) != 2 {
+	if _, _, err := r.RunOnce(t.Context(), testAccount); err == nil || len(r.log.asked) != 2 {
 		t.Errorf("%v, asked %d times", err, len(r.log.asked))
 	}
 }
@@ -171,8 +172,8 @@ func TestRecoveringCutShort(t *testing.T) {
 		r.clock.add(time.Minute)
 		store := &flaky{Journal: r.j}
 		store.left.Store(n)
-		r.Recoverer = NewRecoverer(r.log, store, RecoverOptions{PublicURL: testURL, Now: r.clock.now, OurHooks: func() []string { return []string{"h1"} }})
-		if _, err := r.RunOnce(t.Context(), testAccount); (err == nil) != (n >= 5) {
+		r.Recoverer = NewRecoverer(r.log, store, RecoverOptions{Secrets: testSecrets(), Now: r.clock.now, OurHooks: func() ([]string, bool) { return []string{"h1"}, true }})
+		if _, _, err := r.RunOnce(t.Context(), testAccount); (err == nil) != (n >= 5) {
 			t.Errorf("cut short after %d writes: %v", n, err)
 		}
 		store.left.Store(-1)
@@ -185,22 +186,87 @@ func TestRecoveringCutShort(t *testing.T) {
 	}
 }
 
+// stubborn is a journal that never stores the events of one user.
+type stubborn struct {
+	*journal.Journal
+	user string
+	why  error
+}
+
+func (s *stubborn) Append(ctx context.Context, r event.Record) (event.Appended, error) {
+	if r.ObjectID == s.user {
+		return event.Appended{}, s.why
+	}
+	return s.Journal.Append(ctx, r)
+}
+
+// TestTooLargeIsUnrecoverable: an event that a cluster's log can never take fails no run,
+// and is reported once. The next runs begin after it.
+func TestTooLargeIsUnrecoverable(t *testing.T) {
+	t.Parallel()
+	r := newRecovery(t)
+	for _, u := range []string{"u1", "u2"} {
+		r.add(failed("f-"+u, u, event.Deleted, r.clock.now(), true))
+	}
+	r.clock.add(time.Minute)
+	store := &stubborn{Journal: r.j, user: "u1", why: fmt.Errorf("%w: 1400000 bytes", journal.ErrTooLarge)}
+	r.Recoverer = NewRecoverer(r.log, store, RecoverOptions{Secrets: testSecrets(), Now: r.clock.now, Log: r.opts.Log})
+	for range 3 {
+		r.once(t)
+		r.clock.add(time.Minute)
+	}
+	if got := tally(t, r.j); got["user.deleted u2"] != 1 || len(got) != 1 {
+		t.Errorf("recovered %v", got)
+	}
+	if s := r.Stats(); s.Unrecoverable != 1 || s.Failures != 0 {
+		t.Errorf("stats: %+v", s)
+	}
+	if n := strings.Count(r.logged.String(), "can't be recovered"); n != 1 {
+		t.Errorf("%d lines about it:\n%s", n, &r.logged)
+	}
+}
+
+// TestOneStuckFiringHoldsUpNoOther: an event that can't be stored delays no other.
+func TestOneStuckFiringHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	r := newRecovery(t)
+	for _, u := range []string{"u1", "u2", "u3", "u4", "u5"} {
+		r.add(failed("f-"+u, u, event.Deleted, r.clock.now(), true))
+	}
+	r.clock.add(time.Minute)
+	store := &stubborn{Journal: r.j, user: "u1", why: errCrash}
+	r.Recoverer = NewRecoverer(r.log, store, RecoverOptions{Secrets: testSecrets(), Now: r.clock.now})
+	for range 2 {
+		if _, _, err := r.RunOnce(t.Context(), testAccount); !errors.Is(err, errCrash) {
+			t.Errorf("no error: %v", err)
+		}
+		if got := tally(t, r.j); len(got) != 4 || len(events(t, r.j)) != 4 {
+			t.Errorf("recovered %v", got)
+		}
+	}
+	store.user = ""
+	r.once(t)
+	if got := tally(t, r.j); len(got) != 5 || len(events(t, r.j)) != 5 {
+		t.Errorf("recovered %v", got)
+	}
+}
+
 func TestRecoveringNeedsTheJournal(t *testing.T) {
 	t.Parallel()
 	r := newRecovery(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := r.RunOnce(ctx, testAccount); err == nil {
+	if _, _, err := r.RunOnce(ctx, testAccount); err == nil {
 		t.Error("no error without the checkpoint")
 	}
 	store := &unreadable{Journal: r.j, key: hooksKey + testAccount}
-	r.Recoverer = NewRecoverer(r.log, store, RecoverOptions{PublicURL: testURL})
-	if _, err := r.RunOnce(t.Context(), testAccount); !errors.Is(err, errCrash) {
+	r.Recoverer = NewRecoverer(r.log, store, RecoverOptions{Secrets: testSecrets()})
+	if _, _, err := r.RunOnce(t.Context(), testAccount); !errors.Is(err, errCrash) {
 		t.Errorf("no error without our hooks: %v", err)
 	}
 }
 
-// unreadable is a journal of which one state can't be read.
+// unreadable is a journal in which one state can't be read.
 type unreadable struct {
 	*journal.Journal
 	key string
@@ -226,7 +292,7 @@ func TestWindows(t *testing.T) {
 	for w := range windows(at("2026-11-30 23:58:00").Add(300*time.Millisecond), at("2027-02-01 00:00:01")) {
 		got = append(got, w.from.Format(time.DateTime)+" to "+w.to.Format(time.DateTime))
 		if w.to.Sub(w.from) > crossbar.MaxWindow {
-			t.Errorf("longer than Crossbar takes: %v", w)
+			t.Errorf("longer than Crossbar accepts: %v", w)
 		}
 	}
 	want := []string{"2026-11-30 23:58:00 to 2026-11-30 23:59:59", "2026-12-01 00:00:00 to 2026-12-31 23:59:59",
@@ -235,9 +301,30 @@ func TestWindows(t *testing.T) {
 		t.Errorf("windows:\n%s", strings.Join(got, "\n"))
 	}
 	for range windows(at("2027-01-01 00:00:00"), at("2027-03-01 00:00:00")) {
-		break // may be left early
+		break // the loop may end early
 	}
 	for range windows(at("2027-01-01 00:00:00"), at("2026-03-01 00:00:00")) {
 		t.Error("a window that ends before it begins")
+	}
+}
+
+// TestSlowRecordDelaysNoPass: a pass over the hooks calls Begin, which doesn't wait for a
+// reading of Kazoo's record.
+func TestSlowRecordDelaysNoPass(t *testing.T) {
+	t.Parallel()
+	r := newRecovery(t)
+	began := 0
+	r.log.fail = func(time.Time, time.Time) error { // the record is being read
+		done := make(chan error)
+		go func() {
+			_, err := r.Begin(t.Context(), testAccount, true)
+			done <- err
+		}()
+		began++
+		return <-done
+	}
+	r.once(t)
+	if began == 0 {
+		t.Error("the record was not read")
 	}
 }

@@ -8,122 +8,135 @@ import (
 	"fmt"
 	"net/url"
 	"path"
-	"slices"
 	"strings"
 	"time"
 
 	"kazoohook/internal/crossbar"
 	"kazoohook/internal/event"
+	"kazoohook/internal/journal"
 )
 
-// firing is one event that Kazoo sent to one hook, as the recorded tries show it.
+// firing is one event that Kazoo sent to one hook, as shown by the recorded tries.
 type firing struct {
-	key      firingKey
-	attempts []crossbar.Attempt // oldest first
+	key         firingKey
+	first, last time.Time        // by our clock, to the accuracy of Kazoo's nodes
+	newest      crossbar.Attempt // without its body once the firing is done
+	readAt      time.Time        // when the newest try was first read
+	tries       int              // on record
+	ended       bool             // no further try follows
+	success     bool             // a success is recorded (if the operator keeps those)
+
+	done bool // settled with this verdict and number of tries
+	as   verdict
+	of   int
 }
 
-// firingKey is what all tries of a firing share.
+// firingKey is shared by all tries of a firing.
 type firingKey struct{ hook, event string }
 
-func (f firing) first() time.Time         { return f.attempts[0].Time }
-func (f firing) last() time.Time          { return f.newest().Time }
-func (f firing) newest() crossbar.Attempt { return f.attempts[len(f.attempts)-1] }
-
-// firings groups attempts, oldest first, by the event that they carried, the
-// firing that ended first in front.
-func firings(attempts []crossbar.Attempt) []firing {
-	index := map[firingKey]int{}
-	var out []firing
+// note adds attempts, first read at now, oldest first, to their firings.
+func (r *Recoverer) note(attempts []crossbar.Attempt, now time.Time) {
 	for _, a := range attempts {
 		k := firingKey{a.HookID, a.EventID}
-		i, ok := index[k]
-		if !ok {
-			i = len(out)
-			index[k] = i
-			out = append(out, firing{key: k})
+		f := r.firings[k]
+		if f == nil {
+			f = &firing{key: k, first: a.Time, last: a.Time, newest: a}
+			r.firings[k] = f
 		}
-		out[i].attempts = append(out[i].attempts, a)
+		f.tries++
+		f.readAt = now
+		f.success = f.success || a.Result == "success"
+		f.ended = f.ended || a.Last
+		f.first = minTime(f.first, a.Time)
+		if !a.Time.Before(f.last) && (a.Last || !f.newest.Last) {
+			f.newest = a
+		}
+		f.last = later(f.last, a.Time)
 	}
-	slices.SortStableFunc(out, func(a, b firing) int { return a.last().Compare(b.last()) })
-	return out
 }
 
-// verdict is what became of a firing.
+// verdict is the outcome of a firing.
 type verdict int
 
 const (
-	delivered verdict = iota + 1 // a success is on record (where an operator keeps those)
+	delivered verdict = iota + 1 // a success is on record
 	lost                         // the last try failed
-	short                        // failures are on record, but none is the last
+	short                        // failures are on record, but not the last try
 	pending                      // the next try may still come
 )
 
-// A firing whose last recorded try is older than this has most probably ended:
-// tries are 2 s apart and each may spend 10 s connecting
-// (kazoo 4.3 applications/webhooks/src/webhooks_util.erl).
+// A firing has most probably ended if its last recorded try was read this long ago:
+// tries are 2 s apart and each may spend 10 s connecting (kazoo 4.3
+// applications/webhooks/src/webhooks_util.erl).
 const firingOver = 90 * time.Second
 
-// storedLate is how much later than others an attempt may appear. What nothing
-// but the time of its first try tells from a delivery that we hold waits so long.
+// storedLate is the longest delay with which an attempt appears on the record. A
+// firing that differs from a stored request only by its order waits this long.
 const storedLate = 30 * time.Second
 
-// verdict decides. An answer other than 200 is final; a transport failure is
-// followed by another try until none is left; only failures are recorded. So a
-// firing whose record stops short was answered in the end, or Kazoo itself died
-// in the middle.
-func (f firing) verdict(now time.Time) verdict {
-	v := short
-	for _, a := range f.attempts {
-		switch {
-		case a.Result == "success":
-			return delivered
-		case a.Last:
-			v = lost
-		}
-	}
-	if v == short && now.Sub(f.last()) < firingOver {
+// age returns the least time since the last recorded try, whose stamp is from one
+// of Kazoo's nodes.
+func (f *firing) age(now time.Time) time.Duration {
+	return max(elapsed(f.readAt, now), now.Sub(f.last)-skew)
+}
+
+// verdict judges a firing. An answer other than 200 is final. After a transport
+// failure another try follows until none is left. Only failures are recorded. So if
+// the last try is missing from the record, the firing was answered in the end, or
+// Kazoo died in between.
+func (f *firing) verdict(now time.Time) verdict {
+	switch {
+	case f.success:
+		return delivered
+	case f.ended:
+		return lost
+	case f.age(now) < firingOver:
 		return pending
 	}
-	return v
+	return short
 }
 
-// decision remembers what was done with a firing, because all of overlap is
-// read again in every run.
-type decision struct {
-	verdict verdict
-	tries   int
-	last    time.Time
-}
-
-// settle does what is to be done about a firing.
-func (r *Recoverer) settle(ctx context.Context, f firing, now time.Time) error {
-	d := decision{f.verdict(now), len(f.attempts), f.last()}
-	before := r.decided[f.key]
-	if d.verdict == pending || d.verdict == delivered || before.verdict == d.verdict && before.tries >= d.tries {
+// settle settles a firing. waiting are the keys of earlier firings that have to
+// wait.
+func (r *Recoverer) settle(ctx context.Context, f *firing, now time.Time, waiting map[event.Key]bool) error {
+	v := f.verdict(now)
+	if v == delivered || f.done && f.as == v && f.of >= f.tries {
+		f.finish(v)
 		return nil
 	}
-	rec, err := f.record(now)
+	rec, err := f.record(now, r.ourSecrets())
+	byOrder := err == nil && rec.Dedupe.Rule == event.RuleUnacknowledged
 	switch {
+	case v == pending, byOrder && f.age(now) < storedLate, byOrder && waiting[rec.Dedupe.Key]:
+		waiting[rec.Dedupe.Key] = waiting[rec.Dedupe.Key] || byOrder
+		return nil // in a later run
 	case err != nil:
-		r.unrecoverable(f, d.verdict, err)
-	case rec.Dedupe.Rule == event.RuleUnacknowledged && now.Sub(f.last()) < storedLate:
-		return nil // in the next run
-	case d.verdict == lost || rec.Dedupe.Rule != event.RuleUnacknowledged:
-		// Where the record stops short, an event that the journal recognises at
-		// any time can be offered to it; another one may have arrived much later
-		// (a resend after our 503 leaves no trace) and must not come twice.
-		if err := r.keep(ctx, f, d.verdict, rec); err != nil {
+		r.unrecoverable(f, v, err)
+	case v == lost || !byOrder:
+		// If the last try is missing, only an event that the journal recognises at
+		// any time may be appended. Any other event may have arrived much later (a
+		// resend after our 503 leaves no trace) and must not come twice.
+		switch err := r.keep(ctx, f, v, rec); {
+		case errors.Is(err, journal.ErrTooLarge): // a cluster's log never takes it
+			r.unrecoverable(f, v, err)
+		case err != nil:
+			waiting[rec.Dedupe.Key] = waiting[rec.Dedupe.Key] || byOrder
 			return err
 		}
 	}
-	r.decided[f.key] = d
+	f.finish(v)
 	return nil
 }
 
-// record is the event of a firing, as if it had been delivered at the time of
+func (f *firing) finish(v verdict) {
+	f.done, f.as, f.of = true, v, f.tries
+	f.newest.Body = nil
+}
+
+// record returns the event of a firing, as if it had been delivered at the time of
 // the last try.
-func (f firing) record(now time.Time) (event.Record, error) {
-	last := f.newest()
+func (f *firing) record(now time.Time, secrets []string) (event.Record, error) {
+	last := f.newest
 	body, err := event.FlattenIOList(last.Body)
 	if err == nil && len(body) == 0 {
 		err = errors.New("no body was kept (a GET hook sends its event in the address)")
@@ -131,23 +144,34 @@ func (f firing) record(now time.Time) (event.Record, error) {
 	if err != nil {
 		return event.Record{}, err
 	}
-	// A time in the future would make everything that follows look old.
-	end := minTime(f.last(), now).UTC()
-	return event.Route(event.Delivery{
+	// A time in the future would make all later events look old.
+	end := minTime(f.last, now).UTC()
+	return event.Route(event.Request{
 		Source:        event.SourceRecovered,
 		ReceivedAt:    end,
-		Hook:          hookSegment(last),
+		Hook:          hookSegment(last, secrets),
 		HookID:        last.HookID,
 		HookAccountID: last.Header["x-account-id"],
 		Method:        strings.ToUpper(last.Method),
 		ContentType:   last.Header["content-type"],
 		Body:          body,
-		Firing:        event.Firing{ID: last.EventID, First: minTime(f.first(), now).UTC(), Last: end},
+		Firing:        event.Firing{ID: last.EventID, First: minTime(f.first, now).UTC(), Last: end, End: f.end(), Tries: f.tries},
 	}), nil
 }
 
+func (f *firing) end() event.FiringEnd {
+	switch {
+	case !f.ended:
+		return event.FiringOpen
+	case f.newest.Status != "":
+		return event.FiringAnswered
+	}
+	return event.FiringUnanswered
+}
+
 // keep appends the event, unless the journal has it.
-func (r *Recoverer) keep(ctx context.Context, f firing, v verdict, rec event.Record) error {
+func (r *Recoverer) keep(ctx context.Context, f *firing, v verdict, rec event.Record) error {
+	rec.Hidden = Hidden(r.opts.Specs, &rec)
 	got, err := r.store.Append(ctx, rec)
 	if err != nil {
 		return fmt.Errorf("keep event %s: %w", f.key.event, err)
@@ -160,31 +184,31 @@ func (r *Recoverer) keep(ctx context.Context, f firing, v verdict, rec event.Rec
 	}
 	r.count(func(s *RecoverStats) { s.Recovered++ })
 	r.opts.Log.Warn().Int64("recovered_seq", got.Seq).Str("hook_id", f.key.hook).Str("kazoo_event_id", f.key.event).
-		Time("failed_at", rec.ReceivedAt).Str("failure", Explain(f.newest())).Msg("an event that Kazoo could not deliver was recovered")
+		Time("failed_at", rec.ReceivedAt).Str("failure", Explain(f.newest)).Msg("an event that Kazoo could not deliver was recovered")
 	return nil
 }
 
-func (r *Recoverer) unrecoverable(f firing, v verdict, why error) {
+func (r *Recoverer) unrecoverable(f *firing, v verdict, why error) {
 	if v != lost {
 		return
 	}
 	r.count(func(s *RecoverStats) { s.Unrecoverable++ })
-	r.opts.Log.Error().Err(why).Str("hook_id", f.key.hook).Str("hook", f.newest().HookEvent).Str("kazoo_event_id", f.key.event).
-		Time("failed_at", f.last().UTC()).Msg("an event was lost and can't be recovered from Kazoo's record")
+	r.opts.Log.Error().Err(why).Str("hook_id", f.key.hook).Str("hook", f.newest.HookEvent).Str("kazoo_event_id", f.key.event).
+		Time("failed_at", f.last.UTC()).Msg("an event was lost and can't be recovered from Kazoo's record")
 }
 
-// madeUpID stands in for a missing event id: without one, an attempt is a firing
-// of its own, and must be recognised when it is read again.
+// madeUpID replaces a missing event id. Such an attempt is a firing of its own and
+// must be recognised when it is read again.
 func madeUpID(a crossbar.Attempt) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d %s", a.HookID, a.Time.Unix(), a.Body))
 	return "unnamed-" + hex.EncodeToString(sum[:8])
 }
 
-// hookSegment is the last segment of the URI that Kazoo tried, which names the
-// hook, or the hook's own name if the URI can't be read.
-func hookSegment(a crossbar.Attempt) string {
-	if u, err := url.Parse(a.URI); err == nil && len(u.Path) > 1 {
+// hookSegment returns the last segment of the URI, which names the hook, or the
+// hook's own name if the URI is not ours.
+func hookSegment(a crossbar.Attempt, secrets []string) string {
+	if u, err := url.Parse(a.URI); err == nil && (ourSecret(a.URI, secrets...) || a.HookEvent == "") && len(u.Path) > 1 {
 		return path.Base(u.Path)
 	}
-	return strings.ToLower(a.HookEvent)
+	return a.HookEvent
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"iter"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -13,85 +12,104 @@ import (
 
 	"kazoohook/internal/crossbar"
 	"kazoohook/internal/event"
+	"kazoohook/internal/journal"
+	"kazoohook/internal/snapshot"
 )
 
-// ObjectAPI is what resyncing needs of Crossbar. Objects and Descendants yield
-// an error where a listing is not complete; without one, everything was yielded
-// once. Object fails with a not-found error for a deleted object.
+// ObjectAPI is the part of Crossbar that the Resyncer needs. Objects and
+// Descendants yield an error if the listing is incomplete; without an error,
+// everything was yielded once. Object fails with a not-found error for a deleted
+// object.
 type ObjectAPI interface {
 	Objects(ctx context.Context, account, kind string) iter.Seq2[crossbar.Object, error]
 	Object(ctx context.Context, account, kind, id string) (crossbar.Object, error)
 	Descendants(ctx context.Context, account string) iter.Seq2[crossbar.Account, error]
 }
 
-// SnapshotStore keeps what we last knew of Kazoo's objects. AppendObserved
-// appends an event and applies the snapshot's change in one transaction; where
-// the event is already held only the snapshot changes.
+// SnapshotStore keeps what is known of Kazoo's objects. The snapshot follows the
+// journal's events by itself. Answers of Kazoo's API come as Listed, Looked and
+// Missing, each with the number of the last command Applied when its request was
+// sent. Later commands take precedence over the answer.
 type SnapshotStore interface {
 	Store
-	UpsertObjects(ctx context.Context, objects []event.SnapshotObject) error
-	Object(ctx context.Context, typ, id string) (event.SnapshotObject, bool, error)
-	Objects(ctx context.Context, typ, account string) iter.Seq2[event.SnapshotObject, error]
+	Applied() int64
+	Object(ctx context.Context, typ, account, id string) (snapshot.Object, bool, error)
+	Objects(ctx context.Context, typ, account string) iter.Seq2[snapshot.Object, error]
+	ObjectsNotSeen(ctx context.Context, typ, account string, pass int64) iter.Seq2[snapshot.Object, error]
+	NewestPass(ctx context.Context) (int64, error)
 	CountObjects(ctx context.Context, typ, account string) (int, error)
-	ObjectsNotSeen(ctx context.Context, typ, account string, pass int64) iter.Seq2[event.SnapshotObject, error]
-	MarkGone(ctx context.Context, typ, id string, at time.Time) error
-	AppendObserved(ctx context.Context, r event.Record, o event.SnapshotObject) (event.Appended, error)
-	Revive(ctx context.Context, typ, id string, since time.Time) error
+	Holders(ctx context.Context) ([]string, error)
+	Listed(ctx context.Context, p snapshot.Page) (journal.Listing, error)
+	Looked(ctx context.Context, l snapshot.Look) (journal.Listing, error)
+	Missing(ctx context.Context, m snapshot.Missing) (event.Appended, error)
+	Looks(ctx context.Context, typ string, after int64, limit int) ([]snapshot.Object, error)
+	LookWanted() <-chan struct{}
 }
 
-// ResyncOptions say what is compared and how carefully.
+// ResyncOptions configure a Resyncer.
 type ResyncOptions struct {
 	Specs              []Spec
 	IncludeSubaccounts bool
-	MaxDeletions       int // that may vanish at once without a person's word; 0: the larger of 20 and a tenth of the snapshot
+	AccountsInterval   time.Duration // between two comparisons of only the sub-accounts; 0: none
+	MaxDeletions       int           // of one type in one run without confirmation; 0: the larger of 20 and a tenth of the snapshot
 	Log                zerolog.Logger
 	Now                func() time.Time
+	Notify             Notify // reports deletions that wait for confirmation; may be nil
 }
 
-// Progress tells how far a run is.
+// Progress is the progress of a run.
 type Progress struct {
 	Account, Type string
 	Listed        int // objects listed so far in this run
-	Expected      int // as many as the snapshot holds; 0 at the first run
+	Expected      int // objects in the snapshot; 0 at the first run
 }
 
-// Resyncer compares Kazoo's objects with the snapshot and appends what Kazoo
-// did not tell. Runs never overlap.
+// Resyncer compares Kazoo's objects with the snapshot and reports changes that no
+// webhook reported. Runs never overlap.
 type Resyncer struct {
 	api   ObjectAPI
 	store SnapshotStore
 	opts  ResyncOptions
 
-	run   sync.Mutex
-	mu    sync.Mutex
-	stats ResyncStats
+	run    sync.Mutex // held by a run, and for each look-up; guards what follows
+	newest *int64     // the highest pass of the objects, as of this process's first run; nil: not read yet
+
+	mu      sync.Mutex // guards the rest
+	stats   ResyncStats
+	failing map[failure]Failing
+	held    Held   // what the last run held back
+	owed    bool   // the last run compared only a part
+	root    string // the account of the last run
 }
 
-// ResyncStats count what resyncing did since the start.
+// ResyncStats counts what comparisons found since the start.
 type ResyncStats struct {
 	Runs            int           `json:"runs"`
-	Failures        int           `json:"failures"` // runs that failed
+	Failures        int           `json:"failures"` // runs that failed, in part or whole
 	Took            time.Duration `json:"took_ns"`  // by all runs together
 	Deleted         int           `json:"deleted"`  // events appended
 	Created         int           `json:"created"`
-	Unconfirmed     int           `json:"unconfirmed"`      // missing from a listing, but still there when asked for
+	Unconfirmed     int           `json:"unconfirmed"`      // missing from a listing, but found by a look-up for
 	AwaitingConfirm int           `json:"awaiting_confirm"` // deletions held back until a person confirms them
 	LastOK          time.Time     `json:"last_ok,omitzero"` // end of the last complete run
+	Failing         []Failing     `json:"failing"`          // listings and look-ups that fail now, ordered by account and type
 }
 
-// NewResyncer returns a Resyncer; nothing happens before Run.
+// NewResyncer returns a Resyncer; nothing happens before Run or Follow.
 func NewResyncer(api ObjectAPI, store SnapshotStore, opts ResyncOptions) *Resyncer {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	return &Resyncer{api: api, store: store, opts: opts}
+	return &Resyncer{api: api, store: store, opts: opts, failing: map[failure]Failing{}}
 }
 
-// Stats returns what resyncing did since the start.
+// Stats returns what comparisons found since the start.
 func (r *Resyncer) Stats() ResyncStats {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.stats
+	s := r.stats
+	s.Failing = r.failures()
+	return s
 }
 
 func (r *Resyncer) count(f func(*ResyncStats)) {
@@ -103,103 +121,100 @@ func (r *Resyncer) count(f func(*ResyncStats)) {
 // Request is one run.
 type Request struct {
 	DryRun   bool           // report, but change nothing
-	Confirm  bool           // a person vouches for any number of deletions
-	Progress func(Progress) // called now and then; nil: the log tells instead
+	Confirm  bool           // confirms any number of deletions, or with Held those alone
+	Held     string         // ID of the held-back deletions that are confirmed
+	Progress func(Progress) // called now and then; nil: progress is logged
 }
 
 // Report is what a run found.
 type Report struct {
-	Deleted  []event.SnapshotObject // reported, or with DryRun or Held to be reported
-	Created  []event.SnapshotObject
-	Baseline bool // a first listing of something: it yields no events
+	Deleted  []snapshot.Object // reported, or with DryRun or Held still to be reported
+	Created  []snapshot.Object
+	Baseline bool // some objects were listed for the first time: those yield no events
 	Listed   int
-	Held     bool // too many deletions at once: none was reported
-	Limit    int  // how many would have been taken without a person's word
+	Held     bool // too many deletions at once: those beyond the limit were not reported
+	Limit    int  // most deletions of a type that are reported without confirmation
 }
 
-// ErrOtherAccount says that the snapshot belongs to another account than the
-// one that is logged in to: comparing them would report everybody deleted.
+// ErrOtherAccount reports that the snapshot belongs to another account than the
+// login's: a comparison would report everything deleted.
 var ErrOtherAccount = errors.New("the snapshot in the data directory belongs to another Kazoo account")
 
-// Run lists, compares and appends. An error means that nothing was concluded
-// from what is missing in the part that failed; the next run starts afresh.
+// ErrPart wraps the error of a run that failed for some accounts or types and
+// compared all others. Follow tries the failed ones again.
+var ErrPart = errors.New("not everything could be compared")
+
+// Run lists, compares and reports. After an error, nothing was concluded from the
+// part that failed. The next run starts from the beginning.
 func (r *Resyncer) Run(ctx context.Context, account string, q Request) (Report, error) {
+	p := &pass{root: account, req: q}
+	if q.Confirm && q.Held != "" {
+		var err error
+		if p.vouched, err = r.vouchedFor(q.Held); err != nil {
+			return Report{}, err
+		}
+	}
+	return r.compare(ctx, p)
+}
+
+func (r *Resyncer) compare(ctx context.Context, p *pass) (Report, error) {
 	r.run.Lock()
 	defer r.run.Unlock()
 	started := r.opts.Now()
-	p := &pass{Resyncer: r, root: account, req: q, started: started, told: started}
+	p.Resyncer, p.logged = r, started
 	err := p.run(ctx)
 	now := r.opts.Now()
+	whole := len(r.unlisted()) == 0
 	r.count(func(s *ResyncStats) {
+		r.root = p.root
+		before := s.AwaitingConfirm
+		if p.report.Held && !p.req.DryRun {
+			s.AwaitingConfirm = len(p.report.Deleted)
+			if p.partial() {
+				s.AwaitingConfirm = max(s.AwaitingConfirm, before)
+			}
+			if s.AwaitingConfirm == len(p.report.Deleted) {
+				r.held = newHeld(p.report, now)
+			}
+		}
+		if p.partial() {
+			if r.owed && whole && err == nil { // the rest of the last run
+				s.LastOK, r.owed = now, false
+			}
+			return
+		}
 		s.Runs++
 		s.Took += max(0, now.Sub(started))
 		if err != nil {
 			s.Failures++
+			r.owed = errors.Is(err, ErrPart)
 			return
 		}
-		if q.DryRun {
-			return
-		}
-		s.LastOK, s.AwaitingConfirm = now, 0
-		if p.report.Held {
-			s.AwaitingConfirm = len(p.report.Deleted)
+		if !p.req.DryRun {
+			s.LastOK, r.owed = now, false
+			if !p.report.Held {
+				s.AwaitingConfirm, r.held = 0, Held{}
+			}
 		}
 	})
 	return p.report, err
 }
 
-const accountType = "account"
+const accountType = snapshot.TypeAccount
 
-// kindOf is the name under which Crossbar lists objects of a type, "" if it
-// doesn't (kazoo 4.3 applications/crossbar/src/modules/cb_users.erl and its
-// like). Accounts are listed as descendants.
-func kindOf(objectType string) string {
-	switch objectType {
-	case "user", "device", "callflow":
-		return objectType + "s"
-	case "vmbox", "faxbox":
-		return objectType + "es"
-	case "media":
-		return objectType
-	case accountType:
-		return "accounts"
-	}
-	return ""
-}
-
-// objectTypes are the types that Crossbar lists: accounts first, because their
-// deletion explains that of what they held, then users, whom people miss most.
-func objectTypes() []string {
-	return []string{accountType, "user", "callflow", "device", "faxbox", "media", "vmbox"}
-}
-
-// watched are the listed types of which a hook hears.
+// watched returns the types that Crossbar lists and that have a hook.
 func (r *Resyncer) watched() []string {
-	return slices.DeleteFunc(objectTypes(), func(t string) bool {
+	return slices.DeleteFunc(snapshot.Types(), func(t string) bool {
 		return !r.watches(t, event.Deleted) && !r.watches(t, event.Created)
 	})
 }
 
-func (r *Resyncer) watches(objectType string, a event.Action) bool {
-	return watches(r.opts.Specs, objectType, string(a))
+// reportsReturn reports whether it is an event that a deleted object exists again. It is
+// a creation, unless an edit that is an event by itself has shown it.
+func (r *Resyncer) reportsReturn(o *snapshot.Object) bool {
+	return r.watches(o.Type, event.Created) && !(o.Shown != 0 && r.watches(o.Type, event.Edited))
 }
 
-// snapshot is what is kept of an object: enough to tell a person who it was.
-func snapshot(o crossbar.Object, typ, account string, pass int64, at time.Time) event.SnapshotObject {
-	s := event.SnapshotObject{Type: typ, ID: o.ID, AccountID: account, Fields: map[string]string{}, FirstSeen: at, LastSeen: at, Pass: pass}
-	if typ == accountType {
-		s.AccountID = o.ID
-	}
-	for _, k := range []string{"username", "email", "first_name", "last_name", "mailbox", "mac_address", "realm"} {
-		if v := o.Fields[k]; v != "" {
-			s.Fields[k] = v
-		}
-	}
-	s.Name = strings.TrimSpace(o.Fields["first_name"] + " " + o.Fields["last_name"])
-	for _, k := range []string{"name", "username", "numbers"} {
-		if s.Name == "" {
-			s.Name = o.Fields[k]
-		}
-	}
-	return s
+func (r *Resyncer) watches(objectType string, a event.Action) bool {
+	return watches(r.opts.Specs, objectType, string(a))
 }

@@ -9,12 +9,13 @@ import (
 	"time"
 
 	"kazoohook/internal/crossbar"
+	"kazoohook/internal/journal/journaltest"
 )
 
-// BenchmarkResync lists 100,000 users; the memory that it needs is reported.
+// BenchmarkResync lists 100,000 users, and reports the rate and the peak of memory.
 func BenchmarkResync(b *testing.B) {
 	const users = 100_000
-	j := openJournal(b, b.TempDir(), time.Now)
+	j := openJournal(b, journaltest.MemoryDir(b), time.Now)
 	api := listing(users)
 	for b.Loop() {
 		peak := uint64(0)
@@ -34,7 +35,7 @@ func BenchmarkResync(b *testing.B) {
 	b.ReportMetric(float64(users)*float64(b.N)/b.Elapsed().Seconds(), "users/s")
 }
 
-// listing is an ObjectAPI of so many users.
+// listing is an ObjectAPI with that number of users.
 type listing int
 
 func (l listing) Object(_ context.Context, _, _, id string) (crossbar.Object, error) {

@@ -2,125 +2,151 @@ package registration
 
 import (
 	"context"
-	"fmt"
 	"iter"
-	"slices"
-	"time"
 
-	"kazoohook/internal/crossbar"
-	"kazoohook/internal/event"
+	"kazoohook/internal/snapshot"
 )
 
 const (
-	// A listing that misses more living objects than this is not to be trusted.
+	// A listing that lacks more living objects than this is discarded.
 	maxUnconfirmed = 20
-	minDeletions   = 20 // of the default limit, so that small accounts aren't held up
+	minDeletions   = 20 // the least default limit, so that small accounts aren't held back
 )
 
-// finding is what is gone of one type.
+// finding holds the missing objects of one type: missing from one complete listing,
+// or in deleted accounts.
 type finding struct {
-	typ   string
-	gone  []event.SnapshotObject
-	known int // living ones in the snapshot
-	limit int // how many may vanish at once
+	typ     string
+	asOf    int64             // number of the last command applied when the listing began
+	missing []snapshot.Object // each needs a 404 of its own
+	lost    []loss
 }
 
-// find looks for what the snapshot holds and complete listings of all the
-// accounts don't, and returns what is gone.
-//
-// Missing from a listing is not proof: each object must be gone by its own 404,
-// or with its whole account. The asking stops where a person must decide.
-func (p *pass) find(ctx context.Context, typ string, accounts []string) ([]event.SnapshotObject, error) {
-	missing, err := p.missing(ctx, typ, accounts)
-	if err != nil {
-		return nil, err
+// conclude looks up each object that a complete listing lacks, and reports the
+// deleted ones. asOf is the number of the last command applied when the listing began.
+func (p *pass) conclude(ctx context.Context, at part, asOf int64) error {
+	f := &finding{typ: at.typ, asOf: asOf}
+	var err error
+	if f.missing, err = p.missing(ctx, at, asOf); err != nil {
+		return err
 	}
-	var held []event.SnapshotObject // by deleted accounts
-	if typ != accountType {
-		for _, a := range p.gone {
-			if held, err = collect(held, p.store.Objects(ctx, typ, a.ID)); err != nil {
-				return nil, err
-			}
-		}
-	}
-	if len(missing)+len(held) == 0 {
-		return nil, nil
-	}
-	f := finding{typ: typ, limit: p.opts.MaxDeletions}
-	if f.known, err = p.store.CountObjects(ctx, typ, ""); err != nil {
-		return nil, err
-	}
-	if f.limit <= 0 {
-		f.limit = max(minDeletions, f.known/10)
-	}
-	ask := f.limit
-	if p.req.Confirm || !p.watches(typ, event.Deleted) {
-		ask = len(missing) // no person is asked
-	}
-	if f.gone, err = p.confirm(ctx, typ, missing, ask); err != nil {
-		return nil, err
-	}
-	f.gone = append(f.gone, held...)
-	if len(f.gone) > 0 {
-		p.findings = append(p.findings, f)
-	}
-	return f.gone, nil
+	return p.settle(ctx, f)
 }
 
-// missing collects the living objects of the accounts that no listing of this
-// pass showed, and the orphans.
-func (p *pass) missing(ctx context.Context, typ string, accounts []string) (missing []event.SnapshotObject, err error) {
-	for _, account := range accounts {
-		unseen := p.store.ObjectsNotSeen(ctx, typ, account, p.number)
-		if p.req.DryRun { // nothing was marked
-			unseen = p.store.Objects(ctx, typ, account)
-		}
-		if missing, err = collect(missing, func(yield func(event.SnapshotObject, error) bool) {
-			for o, err := range unseen {
-				if _, ok := p.seen[objectKey{typ, o.ID}]; !ok && !yield(o, err) {
-					return
-				}
-			}
-		}); err != nil {
-			return nil, err
-		}
+// settle confirms and reports a finding.
+func (p *pass) settle(ctx context.Context, f *finding) error {
+	switch {
+	case p.wasHeld:
+		p.later = append(p.later, f)
+		return nil
+	case f.typ == accountType:
+		return p.concludeAccounts(ctx, f)
 	}
-	if typ == accountType {
-		return missing, nil
+	// While there can't be too many, each is reported as soon as Kazoo has
+	// answered.
+	most := p.weigh(f.lost)
+	for i := range f.missing {
+		most += p.weight(&f.missing[i])
 	}
-	return collect(missing, p.orphans(ctx, typ, accounts))
+	now := !p.req.DryRun && most <= p.room(f.typ)
+	if err := p.confirm(ctx, f, now); err != nil {
+		return err
+	}
+	p.guard(f.typ, p.weigh(f.lost))
+	return p.reportAll(ctx, f.lost)
 }
 
-// orphans are the living objects of accounts that are noted as gone: whatever
-// came between the end of an account and that of what it held (a listing that
-// could not be trusted, an object that was noted late) must not let them be
-// forgotten. Those of the accounts that were listed are not among them.
-func (p *pass) orphans(ctx context.Context, typ string, listed []string) iter.Seq2[event.SnapshotObject, error] {
-	unseen := p.store.ObjectsNotSeen(ctx, typ, "", p.number)
-	if p.req.DryRun { // nothing was marked
-		unseen = p.store.Objects(ctx, typ, "")
+// concludeAccounts reports deleted accounts, each after its objects: an interrupted
+// pass must still find those.
+func (p *pass) concludeAccounts(ctx context.Context, f *finding) error {
+	if err := p.confirm(ctx, f, false); err != nil {
+		return err
 	}
-	return func(yield func(event.SnapshotObject, error) bool) {
-		gone := map[string]bool{}
-		for o, err := range unseen {
-			if slices.Contains(listed, o.AccountID) {
+	p.guard(accountType, p.weigh(f.lost))
+	held := make([][]loss, len(f.lost))
+	number := map[string]int{}
+	for i, a := range f.lost {
+		for _, typ := range p.watched() {
+			if typ == accountType {
 				continue
 			}
-			is, known := gone[o.AccountID]
-			if !known && err == nil {
-				var a event.SnapshotObject
-				a, known, err = p.store.Object(ctx, accountType, o.AccountID)
-				is = known && !a.GoneAt.IsZero()
-				gone[o.AccountID] = is
+			for o, err := range p.store.Objects(ctx, typ, a.ID) {
+				if err != nil {
+					return err
+				}
+				held[i] = append(held[i], loss{o, a.asOf})
+				number[typ] += p.weight(&o)
 			}
-			if (is || err != nil) && !yield(o, err) {
+		}
+	}
+	for _, typ := range p.watched() {
+		p.guard(typ, number[typ])
+	}
+	for i, a := range f.lost {
+		if err := p.reportAll(ctx, append(held[i], a)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unseen returns the objects that are alive in the snapshot and that no listing of
+// this pass has shown. In a dry run, which records nothing, it returns all.
+func (p *pass) unseen(ctx context.Context, typ, account string) iter.Seq2[snapshot.Object, error] {
+	if p.req.DryRun {
+		return p.store.Objects(ctx, typ, account)
+	}
+	return p.store.ObjectsNotSeen(ctx, typ, account, p.number)
+}
+
+// missing returns the objects that are alive in the snapshot and that a listing did
+// not show. An object that a request has shown alive since the listing began, and that
+// therefore waits for a look-up, is not missing.
+func (p *pass) missing(ctx context.Context, at part, asOf int64) (list []snapshot.Object, err error) {
+	for o, err := range p.unseen(ctx, at.typ, at.account) {
+		if err != nil {
+			return nil, err
+		}
+		if _, ok := p.seen[o.Key()]; !ok && o.Look <= asOf && (at.typ != accountType || o.ID != p.root) {
+			list = append(list, o)
+		}
+	}
+	return list, nil
+}
+
+// orphans returns the objects that are alive in deleted accounts, or in accounts
+// that were deleted before the first listing. They must not be forgotten, even if a
+// discarded listing or a late event came between the deletion of the account and
+// that of its objects. account "" stands for all accounts.
+func (p *pass) orphans(ctx context.Context, typ, account string) iter.Seq2[snapshot.Object, error] {
+	return func(yield func(snapshot.Object, error) bool) {
+		deleted := map[string]bool{}
+		for o, err := range p.unseen(ctx, typ, account) {
+			is, known := deleted[o.AccountID]
+			if !known && err == nil {
+				var a snapshot.Object
+				a, known, err = p.store.Object(ctx, accountType, o.AccountID, o.AccountID)
+				is = a.State == snapshot.Deleted || !known && o.AccountID != p.root
+				deleted[o.AccountID] = is
+			}
+			if _, listed := p.seen[o.Key()]; (is && !listed || err != nil) && !yield(o, err) {
 				return
 			}
 		}
 	}
 }
 
-func collect(list []event.SnapshotObject, objects iter.Seq2[event.SnapshotObject, error]) ([]event.SnapshotObject, error) {
+// accountsOf returns the accounts for which a partial pass compares a type.
+func (p *pass) accountsOf(typ string) (accounts []string) {
+	for _, f := range p.only {
+		if f.typ == typ {
+			accounts = append(accounts, f.account)
+		}
+	}
+	return accounts
+}
+
+func collect(list []snapshot.Object, objects iter.Seq2[snapshot.Object, error]) ([]snapshot.Object, error) {
 	for o, err := range objects {
 		if err != nil {
 			return nil, err
@@ -130,97 +156,32 @@ func collect(list []event.SnapshotObject, objects iter.Seq2[event.SnapshotObject
 	return list, nil
 }
 
-// confirm asks for each missing object by itself and returns those that are
-// gone. It stops asking once there are more than limit: what is left counts as
-// gone, but a person decides.
-func (p *pass) confirm(ctx context.Context, typ string, missing []event.SnapshotObject, limit int) ([]event.SnapshotObject, error) {
-	var gone []event.SnapshotObject
-	alive := 0
-	for i, o := range missing {
-		if len(gone) > limit {
-			return append(gone, missing[i:]...), nil
-		}
-		got, err := p.api.Object(ctx, o.AccountID, kindOf(typ), o.ID)
-		switch {
-		case crossbar.IsNotFound(err):
-			gone = append(gone, o)
-		case err != nil:
-			if err := p.trouble(ctx, fmt.Errorf("ask for %s %s: %w", typ, o.ID, err)); err != nil {
-				return nil, err
-			}
-		default:
-			if alive++; alive > maxUnconfirmed {
-				return nil, fmt.Errorf("the listing of %s left out %d objects that exist: it is not to be trusted, nothing is concluded from it", kindOf(typ), alive)
-			}
-			if err := p.stillThere(ctx, o, got); err != nil {
-				return nil, err
-			}
-		}
-		p.progress(typ, o.AccountID, "asking for each missing object")
-	}
-	return gone, nil
-}
-
-func (p *pass) stillThere(ctx context.Context, o event.SnapshotObject, got crossbar.Object) error {
-	p.count(func(s *ResyncStats) { s.Unconfirmed++ })
-	if p.req.DryRun {
-		return nil
-	}
-	return p.store.UpsertObjects(ctx, []event.SnapshotObject{snapshot(got, o.Type, o.AccountID, p.number, p.opts.Now().UTC())})
-}
-
-// conclude reports what is gone. More at once than the limit is no matter for a
-// program to decide: then nothing is reported until a person confirms.
-func (p *pass) conclude(ctx context.Context) error {
-	for _, f := range p.findings {
-		p.report.Limit = max(p.report.Limit, f.limit)
-		if len(f.gone) <= f.limit || p.req.Confirm || !p.watches(f.typ, event.Deleted) {
+// rest handles objects outside listings: those in deleted accounts, and those that
+// a listing shows although their deletion is known.
+func (p *pass) rest(ctx context.Context) error {
+	for _, typ := range p.watched() {
+		if typ == accountType {
 			continue
 		}
-		p.report.Held, p.report.Limit = true, f.limit
-		p.opts.Log.Error().Str("object_type", f.typ).Int("missing", len(f.gone)).Int("known", f.known).Int("limit", f.limit).
-			Msg("more objects are gone from Kazoo than may vanish at once; no deletion is reported before a person looks: kazoohook resync --dry-run, then kazoohook resync --confirm")
-		break
-	}
-	// Accounts last: a pass that is cut short must still find what they held.
-	var accounts []event.SnapshotObject
-	for _, f := range p.findings {
-		if f.typ == accountType {
-			accounts = f.gone
-		} else if err := p.end(ctx, f.gone); err != nil {
+		accounts := []string{""}
+		if p.partial() {
+			accounts = p.accountsOf(typ)
+		}
+		f := &finding{typ: typ, asOf: p.store.Applied()}
+		for _, account := range accounts {
+			var err error
+			if f.missing, err = collect(f.missing, p.orphans(ctx, typ, account)); err != nil {
+				return err
+			}
+		}
+		if err := p.settle(ctx, f); err != nil {
 			return err
 		}
 	}
-	return p.end(ctx, accounts)
-}
-
-// end reports the deletion of objects that are gone, as far as that is watched.
-func (p *pass) end(ctx context.Context, gone []event.SnapshotObject) error {
-	for _, o := range gone {
-		watched := p.watches(o.Type, event.Deleted)
-		switch {
-		case watched && (p.req.DryRun || p.report.Held):
-			p.report.Deleted = append(p.report.Deleted, o)
-		case watched:
-			if err := p.deleted(ctx, o, p.opts.Now()); err != nil {
-				return err
-			}
-		case !p.req.DryRun && !p.report.Held:
-			if err := p.store.MarkGone(ctx, o.Type, o.ID, p.opts.Now().UTC()); err != nil {
-				return err
-			}
+	if p.wasHeld {
+		if err := p.decide(ctx); err != nil {
+			return err
 		}
 	}
-	return nil
-}
-
-func (p *pass) deleted(ctx context.Context, o event.SnapshotObject, now time.Time) error {
-	got, err := appendDeleted(ctx, p.store, o, now)
-	if err != nil || got.Duplicate {
-		return err
-	}
-	p.report.Deleted = append(p.report.Deleted, o)
-	p.count(func(s *ResyncStats) { s.Deleted++ })
-	p.tell(o, got.Seq, "an object that Kazoo did not tell us of was found: deleted")
-	return nil
+	return p.doubts(ctx)
 }

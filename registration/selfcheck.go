@@ -12,17 +12,17 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// InstanceHeader is the header in which the public /healthz tells which process
-// answers: a random text, new at every start.
+// InstanceHeader is the header with which the public /healthz identifies the
+// process: a random text, new at every start.
 const InstanceHeader = "Kazoohook-Instance"
 
-// SelfCheck asks for our own health through PUBLIC_URL, as Kazoo would come, and
-// compares who answers: a receiver that is ready but that nobody can reach is
-// the commonest failure. What it sees is our side of the network; Kazoo's may
-// see it differently.
+// SelfCheck requests our own /healthz through PUBLIC_URL, as Kazoo would, and
+// checks which process answers. It finds the commonest failure: a receiver that is
+// ready but can't be reached. It sees our side of the network; Kazoo's side may
+// differ.
 type SelfCheck struct {
 	PublicURL string
-	Instance  string       // what our /healthz tells
+	Instance  string       // the instance in our /healthz
 	Client    *http.Client // must not follow redirects: Kazoo would lose the event
 	Interval  time.Duration
 	Log       zerolog.Logger
@@ -37,10 +37,10 @@ func NewSelfCheck(publicURL, instance string, log zerolog.Logger) *SelfCheck {
 	}}
 }
 
-// Run probes until ctx ends and logs when the result changes, sooner again after
-// a failure.
+// Run probes until ctx ends and logs changes of the result. After a failure it
+// probes sooner.
 func (s *SelfCheck) Run(ctx context.Context) error {
-	told := "-"
+	before := "-"
 	for {
 		pause, result := s.Interval, ""
 		if err := s.Once(ctx); err != nil {
@@ -50,13 +50,13 @@ func (s *SelfCheck) Run(ctx context.Context) error {
 			return nil
 		}
 		switch {
-		case result == told:
+		case result == before:
 		case result == "":
-			s.Log.Info().Str("public_url", s.PublicURL).Msg("self-check: we are reached through PUBLIC_URL")
+			s.Log.Info().Str("public_url", s.PublicURL).Msg("self-check: PUBLIC_URL leads to this receiver")
 		default:
-			s.Log.Warn().Str("public_url", s.PublicURL).Msg("self-check: we are not reached through PUBLIC_URL: " + result)
+			s.Log.Warn().Str("public_url", s.PublicURL).Msg("self-check: PUBLIC_URL does not lead to this receiver: " + result)
 		}
-		told = result
+		before = result
 		select {
 		case <-ctx.Done():
 			return nil
@@ -65,7 +65,7 @@ func (s *SelfCheck) Run(ctx context.Context) error {
 	}
 }
 
-// Once probes once. The error says in plain words what is wrong.
+// Once probes once. The error describes the problem for the operator.
 func (s *SelfCheck) Once(ctx context.Context) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(s.PublicURL, "/")+"/healthz", http.NoBody)
 	if err != nil {
@@ -73,7 +73,7 @@ func (s *SelfCheck) Once(ctx context.Context) error {
 	}
 	resp, err := s.Client.Do(req)
 	if err != nil {
-		return fmt.Errorf("nobody answers: %w", err)
+		return fmt.Errorf("there is no answer: %w", err)
 	}
 	defer func() { _ = resp.Body.Close() }() // only read from
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10))
@@ -81,7 +81,7 @@ func (s *SelfCheck) Once(ctx context.Context) error {
 	case resp.StatusCode/100 == 3:
 		return fmt.Errorf("a redirect (%d) answers: PUBLIC_URL must be the final address, or every event is lost", resp.StatusCode)
 	case got == "":
-		return fmt.Errorf("something else than kazoohook answers there (status %d)", resp.StatusCode)
+		return fmt.Errorf("another program than kazoohook answers there (status %d)", resp.StatusCode)
 	case got != s.Instance:
 		return errors.New("another kazoohook process answers there")
 	case resp.StatusCode != http.StatusOK:

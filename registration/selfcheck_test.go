@@ -21,7 +21,7 @@ func TestSelfCheckOnce(t *testing.T) {
 	}{
 		"us":      {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set(InstanceHeader, "me") }, ""},
 		"another": {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set(InstanceHeader, "you") }, "another kazoohook"},
-		"a page":  {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("It works!")) }, "something else than kazoohook answers there (status 200)"},
+		"a page":  {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("It works!")) }, "another program than kazoohook answers there (status 200)"},
 		"a redirect": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "https://x/", http.StatusMovedPermanently)
 		}, "a redirect (301)"},
@@ -45,7 +45,7 @@ func TestSelfCheckOnce(t *testing.T) {
 			}
 		})
 	}
-	if err := NewSelfCheck("http://127.0.0.1:1", "me", zerolog.Nop()).Once(t.Context()); err == nil || !strings.Contains(err.Error(), "nobody answers") {
+	if err := NewSelfCheck("http://127.0.0.1:1", "me", zerolog.Nop()).Once(t.Context()); err == nil || !strings.Contains(err.Error(), "there is no answer") {
 		t.Errorf("got %v", err)
 	}
 	if err := NewSelfCheck("http://bad host", "me", zerolog.Nop()).Once(t.Context()); err == nil {
@@ -53,7 +53,7 @@ func TestSelfCheckOnce(t *testing.T) {
 	}
 }
 
-// answers is a network in which health is answered as it says.
+// answers is a transport whose /healthz answers with that instance.
 type answers struct{ instance atomic.Value }
 
 func (a *answers) RoundTrip(*http.Request) (*http.Response, error) {
@@ -80,7 +80,7 @@ func TestSelfCheckTellsChanges(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-		if good, bad := strings.Count(logged.String(), "we are reached"), strings.Count(logged.String(), "not reached"); good != 2 || bad != 1 {
+		if good, bad := strings.Count(logged.String(), "leads to this receiver"), strings.Count(logged.String(), "does not lead"); good != 2 || bad != 1 {
 			t.Errorf("log:\n%s", logged)
 		}
 		if err := s.Run(ctx); err != nil {

@@ -2,11 +2,10 @@ package registration
 
 import (
 	"fmt"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
-
-	"kazoohook/internal/crossbar"
 )
 
 // all is Kazoo's own word for every type or action of an object hook.
@@ -19,13 +18,25 @@ type Spec struct {
 	Action string // object hooks
 }
 
-// String gives the words of the spec, as in our hooks' names: "object user doc_deleted".
+// String returns the words of the spec as in our hooks' names: "object user
+// doc_deleted". The words of other applications' hooks are joined by colons, so
+// that they can't be confused with an owner's name. Kazoo's operators and other
+// applications choose types and actions freely, so they are escaped as in a URL's
+// query. specOfName reads every spec back from its words.
 func (s Spec) String() string {
-	return strings.Join(slices.DeleteFunc([]string{s.Hook, s.Type, s.Action}, func(w string) bool { return w == "" }), " ")
+	words := []string{s.Hook, url.QueryEscape(s.Type), url.QueryEscape(s.Action)}
+	for len(words) > 1 && words[len(words)-1] == "" {
+		words = words[:len(words)-1]
+	}
+	separator := ":"
+	if usual := map[string]int{"object": 3, "notifications": 2, "stream": 2}; len(words) == usual[s.Hook] && !slices.Contains(words, "") {
+		separator = " "
+	}
+	return strings.Join(words, separator)
 }
 
-// customData is what decides when a hook fires: an object hook without type and
-// action never does (kazoo 4.3 applications/webhooks/src/modules/webhooks_object.erl).
+// customData selects the events of a hook: an object hook without type and action
+// never fires (kazoo 4.3 applications/webhooks/src/modules/webhooks_object.erl).
 func (s Spec) customData() map[string]any {
 	data := map[string]any{}
 	if s.Type != "" {
@@ -37,8 +48,8 @@ func (s Spec) customData() map[string]any {
 	return data
 }
 
-// Watches reports whether a hook of this spec fires for the action on the
-// object type.
+// Watches reports whether a hook of this spec fires for an action on an object
+// type.
 func (s Spec) Watches(objectType, action string) bool {
 	if s.Hook == all {
 		return true
@@ -46,68 +57,60 @@ func (s Spec) Watches(objectType, action string) bool {
 	return s.Hook == "object" && (s.Type == all || s.Type == objectType) && (s.Action == all || s.Action == action)
 }
 
+// covers reports whether a hook of s fires for every event of other.
+func (s Spec) covers(other Spec) bool {
+	part := func(s, other string) bool { return s == all || s == "" || s == other }
+	return s.Hook == all || s.Hook == other.Hook && part(s.Type, other.Type) && part(s.Action, other.Action)
+}
+
+// overlaps reports whether there are events for which hooks of both fire.
+func (s Spec) overlaps(other Spec) bool {
+	part := func(s, other string) bool { return s == all || s == "" || other == all || other == "" || s == other }
+	return s.Hook == all || other.Hook == all || s.Hook == other.Hook && part(s.Type, other.Type) && part(s.Action, other.Action)
+}
+
+func covered(specs []Spec, other Spec) bool {
+	return slices.ContainsFunc(specs, func(s Spec) bool { return s.covers(other) })
+}
+
 func watches(specs []Spec, objectType, action string) bool {
 	return slices.ContainsFunc(specs, func(s Spec) bool { return s.Watches(objectType, action) })
 }
 
-var specName = regexp.MustCompile(`^(object [a-z_]+ [a-z_]+|(notifications|stream) [a-z_]+|[a-z0-9_]+)$`)
+var hookWord = regexp.MustCompile(`^[a-z0-9_]+$`)
 
-func isSpecName(s string) bool { return specName.MatchString(s) }
-
-// Expand turns the wanted specs into what this cluster can register. Where it
-// does not offer "all" for a modifier (Kazoo 4.3 object hooks), one spec stands
-// for each offered value. The problems name what the cluster doesn't offer.
-func Expand(specs []Spec, offered []crossbar.OfferedHook) (out []Spec, problems []string) {
-	add := func(s Spec) {
-		if !slices.Contains(out, s) {
-			out = append(out, s)
-		}
+// specOfName returns the spec in a hook's name. ok says that the hook is the
+// owner's: the name is the owner's name, a space and the words of a spec, exactly
+// as String writes them.
+func specOfName(owner, name string) (s Spec, ok bool) {
+	rest, ok := strings.CutPrefix(name, owner+" ")
+	if !ok {
+		return Spec{}, false
 	}
+	separator := ":"
+	if strings.Contains(rest, " ") {
+		separator = " "
+	}
+	words := append(strings.Split(rest, separator), "", "")
+	typ, typeErr := url.QueryUnescape(words[1])
+	action, actionErr := url.QueryUnescape(words[2])
+	s = Spec{words[0], typ, action}
+	if typeErr != nil || actionErr != nil || !hookWord.MatchString(s.Hook) || s.String() != rest {
+		return Spec{}, false
+	}
+	return s, true
+}
+
+// recognisable returns the specs that can be read back from their hooks' names. A
+// hook with another name would never be found again: each pass would create one
+// more. The problems name the others.
+func recognisable(owner string, specs []Spec) (out []Spec, problems []string) {
 	for _, s := range specs {
-		i := slices.IndexFunc(offered, func(o crossbar.OfferedHook) bool { return o.ID == s.Hook })
-		if i < 0 && s.Hook != all {
-			problems = append(problems, fmt.Sprintf("HOOKS: this Kazoo offers no hook %q; it offers %s", s.Hook, offeredNames(offered)))
+		if read, ok := specOfName(owner, owner+" "+s.String()); ok && read == s {
+			out = append(out, s)
 			continue
 		}
-		if i < 0 || s.Type == "" && s.Action == "" {
-			add(s)
-			continue
-		}
-		types, err := values("type", s.Hook, s.Type, offered[i].Modifiers["type"])
-		if err != "" {
-			problems = append(problems, err)
-			continue
-		}
-		actions, err := values("action", s.Hook, s.Action, offered[i].Modifiers["action"])
-		if err != "" {
-			problems = append(problems, err)
-			continue
-		}
-		for _, t := range types {
-			for _, a := range actions {
-				add(Spec{s.Hook, t, a})
-			}
-		}
+		problems = append(problems, fmt.Sprintf("HOOKS: %q is not registered, because its hook could not be recognised by its name later", s))
 	}
 	return out, problems
-}
-
-// values gives the modifier values to register for a wanted one. A cluster that
-// lists no values for a modifier takes any.
-func values(modifier, hook, want string, offered []string) (vals []string, problem string) {
-	if want == "" || len(offered) == 0 || slices.Contains(offered, want) {
-		return []string{want}, ""
-	}
-	if want == all {
-		return offered, ""
-	}
-	return nil, fmt.Sprintf("HOOKS: this Kazoo offers no %s %q for %q; it offers %s", modifier, want, hook, strings.Join(offered, ", "))
-}
-
-func offeredNames(offered []crossbar.OfferedHook) string {
-	names := make([]string, len(offered))
-	for i, o := range offered {
-		names[i] = o.ID
-	}
-	return strings.Join(names, ", ")
 }

@@ -2,7 +2,6 @@ package registration
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"net/http"
@@ -14,10 +13,12 @@ import (
 	"github.com/rs/zerolog"
 
 	"kazoohook/internal/crossbar"
+	"kazoohook/internal/event"
 	"kazoohook/internal/journal"
+	"kazoohook/internal/journal/journaltest"
 )
 
-// stub is a Kazoo in memory, for tests of time.
+// stub is a Kazoo in memory, for tests with synctest's fake time.
 type stub struct {
 	*attemptLog
 	mu        sync.Mutex
@@ -25,7 +26,15 @@ type stub struct {
 	loginErr  error
 	createErr error
 	hooks     []crossbar.Hook
+	created   int
 	enabled   int
+	replaced  int
+	details   int                  // readings of one hook
+	keeps     func(*crossbar.Hook) // how Kazoo changes a hook that it stores
+	offered   []crossbar.OfferedHook
+	away      error            // of every listing of hooks
+	stuck     map[string]error // by id: of reading a hook
+	unlisted  string           // id of a hook that listings lack
 	users     []string
 	usersErr  error
 }
@@ -68,13 +77,21 @@ func (s *stub) Login(context.Context) (crossbar.Account, error) {
 }
 
 func (s *stub) Offered(context.Context) ([]crossbar.OfferedHook, error) {
-	return []crossbar.OfferedHook{{ID: "object"}}, nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.offered, nil
 }
 
 func (s *stub) Hooks(context.Context, string) (list []crossbar.HookSummary, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.away != nil {
+		return nil, s.away
+	}
 	for _, h := range s.hooks {
+		if h.ID == s.unlisted {
+			continue
+		}
 		list = append(list, crossbar.HookSummary{ID: h.ID, Hook: h.Hook, Name: h.Name, URI: h.URI, Enabled: h.Enabled, DisableReason: h.DisableReason})
 	}
 	return list, nil
@@ -83,6 +100,10 @@ func (s *stub) Hooks(context.Context, string) (list []crossbar.HookSummary, err 
 func (s *stub) Hook(_ context.Context, _, id string) (crossbar.Hook, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.details++
+	if err := s.stuck[id]; err != nil {
+		return crossbar.Hook{}, err
+	}
 	for _, h := range s.hooks {
 		if h.ID == id {
 			return h, nil
@@ -97,25 +118,38 @@ func (s *stub) CreateHook(_ context.Context, _ string, h crossbar.Hook) (crossba
 	if s.createErr != nil {
 		return h, s.createErr
 	}
-	h.ID = fmt.Sprintf("h%d", len(s.hooks)+1)
+	s.created++
+	h.ID = fmt.Sprintf("h%d", s.created)
 	s.hooks = append(s.hooks, h)
 	return h, nil
 }
 
 func (s *stub) ReplaceHook(_ context.Context, _ string, h crossbar.Hook) (crossbar.Hook, error) {
-	return h, errors.New("not expected")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.replaced++
+	for i := range s.hooks {
+		if s.hooks[i].ID == h.ID {
+			if s.keeps != nil {
+				s.keeps(&h)
+			}
+			s.hooks[i] = h
+		}
+	}
+	return h, nil
 }
 
-func (s *stub) EnableHook(_ context.Context, _, id string) error {
+func (s *stub) EnableHook(_ context.Context, _, id string) (h crossbar.Hook, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.enabled++
 	for i := range s.hooks {
 		if s.hooks[i].ID == id {
 			s.hooks[i].Enabled, s.hooks[i].DisableReason = true, ""
+			h = s.hooks[i]
 		}
 	}
-	return nil
+	return h, nil
 }
 
 func (s *stub) DeleteHook(context.Context, string, string) error { return nil }
@@ -156,19 +190,22 @@ func (s *stub) Descendants(context.Context, string) iter.Seq2[crossbar.Account, 
 	return func(func(crossbar.Account, error) bool) {}
 }
 
-// bubble is an engine in a time of its own.
+// bubble is an engine with a stub of Kazoo, for a synctest bubble.
 type bubble struct {
 	*Engine
-	kazoo  *stub
-	j      *journal.Journal
-	logged *logBuffer
-	heard  time.Time
+	kazoo   *stub
+	j       *journal.Journal
+	logged  *logBuffer
+	reached time.Time
+	desire  func(*Options) // changes the options; may be nil
+	own     bool           // events of our own are kept
 }
 
 func newBubble(t *testing.T, interval time.Duration) *bubble {
 	t.Helper()
-	b := &bubble{kazoo: &stub{attemptLog: &attemptLog{now: time.Now}, users: []string{"u1", "u2"}}, logged: &logBuffer{}}
-	b.j = openJournal(t, t.TempDir(), time.Now)
+	b := &bubble{kazoo: &stub{attemptLog: &attemptLog{now: time.Now}, users: []string{"u1", "u2"},
+		offered: []crossbar.OfferedHook{{ID: "object"}}}, logged: &logBuffer{}}
+	b.j = openJournal(t, journaltest.MemoryDir(t), time.Now)
 	b.renew(interval)
 	return b
 }
@@ -177,6 +214,15 @@ func (b *bubble) renew(interval time.Duration) {
 	log := zerolog.New(b.logged)
 	reg := reconcilerOptions(testURL)
 	reg.Interval, reg.Log = interval, log
-	b.Engine = NewEngine(b.kazoo, b.j, reg, RecoverOptions{PublicURL: testURL, Log: log}, ResyncOptions{Specs: deletedUsers, Log: log},
-		EngineOptions{ResyncInterval: 6 * time.Hour, Log: log, LastDelivery: func() time.Time { return b.heard }})
+	if b.desire != nil {
+		b.desire(&reg)
+	}
+	b.Engine = NewEngine(b.kazoo, b.j, reg, RecoverOptions{Secrets: testSecrets(), Log: log}, ResyncOptions{Specs: deletedUsers, Log: log},
+		EngineOptions{ResyncInterval: 6 * time.Hour, Log: log, LastDelivery: func() time.Time { return b.reached }, Notify: b.notify})
+}
+
+func (b *bubble) notify(ctx context.Context, o event.Own) {
+	if b.own {
+		_, _ = b.j.Own(ctx, o) // a missing event fails the test
+	}
 }

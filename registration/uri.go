@@ -1,9 +1,28 @@
 package registration
 
-import "regexp"
+import (
+	"net/url"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+)
 
-// secretSegment is the segment of a hook URI that proves a delivery is Kazoo's.
-var secretSegment = regexp.MustCompile(`/kazoo/[^/]+`)
+// secretSegment matches the secret segment of a hook URI, after the last /kazoo/:
+// PUBLIC_URL may contain that word too.
+var secretSegment = regexp.MustCompile(`((?:/kazoo)+/)[^/\s"'<>]+`)
 
-// redactURI gives a hook's URI without its secret, for people and logs.
-func redactURI(uri string) string { return secretSegment.ReplaceAllString(uri, "/kazoo/***") }
+// redactURI masks the secret segment of URIs in a text, also of secrets that aren't
+// ours. Ours are masked by value everywhere.
+func redactURI(text string) string { return secretSegment.ReplaceAllString(text, "${1}***") }
+
+// ourSecret reports whether a URI has one of our secrets.
+func ourSecret(uri string, secrets ...string) bool {
+	u, err := url.Parse(uri)
+	if err != nil {
+		return false
+	}
+	before, _ := path.Split(strings.TrimSuffix(u.Path, "/"))
+	dir, secret := path.Split(strings.TrimSuffix(before, "/"))
+	return secret != "" && strings.HasSuffix(dir, "/kazoo/") && slices.Contains(secrets, secret)
+}

@@ -18,9 +18,16 @@ import (
 	"kazoohook/server"
 )
 
-const deadline = 10 * time.Second
+const deadline = time.Minute
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain checks for leaks. Goroutines for challenges in Pebble, and for limits and
+// locks in the ACME library, never end.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreAnyFunction("github.com/letsencrypt/pebble/v2/va.VAImpl.processTasks"),
+		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.(*RingBufferRateLimiter).loop"),
+		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.keepLockfileFresh"))
+}
 
 // running is a server under test.
 type running struct {
@@ -38,8 +45,13 @@ type logBuffer struct {
 
 func start(t *testing.T, o server.Options) *running {
 	t.Helper()
+	return startAt(t, "127.0.0.1:0", o)
+}
+
+func startAt(t *testing.T, addr string, o server.Options) *running {
+	t.Helper()
 	r := &running{t: t, done: make(chan error, 1), log: &logBuffer{}}
-	o.PublicAddr, o.Log = "127.0.0.1:0", zerolog.New(r.log)
+	o.PublicAddr, o.Log = addr, zerolog.New(r.log)
 	if o.Admin != nil {
 		o.AdminAddr = "127.0.0.1:0"
 	}
@@ -111,8 +123,8 @@ func ok(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, "ok")
 }
 
-// drip sends a head and then a bit every few milliseconds until the server has
-// had enough, and returns the first line of its answer.
+// drip sends a head and then each every few milliseconds until the server closes, and
+// returns the first line of its answer.
 func drip(c net.Conn, head, each string) string {
 	_, _ = io.WriteString(c, head)
 	stop := make(chan struct{})
@@ -135,4 +147,14 @@ func drip(c net.Conn, head, each string) string {
 	close(stop)
 	wg.Wait()
 	return strings.TrimSpace(line)
+}
+
+// contextUntil returns a context that ends with the input.
+func contextUntil(t *testing.T, in io.Reader) (context.Context, context.CancelFunc) {
+	ctx, stop := context.WithCancel(t.Context())
+	go func() {
+		defer stop()
+		_, _ = io.Copy(io.Discard, in)
+	}()
+	return ctx, stop
 }

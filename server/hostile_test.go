@@ -22,7 +22,6 @@ const secret = "hostile-input-test-secret"
 
 // taken is a journal that only counts.
 type taken struct {
-	handlers.History
 	mu     sync.Mutex
 	bodies []string
 }
@@ -35,7 +34,7 @@ func (j *taken) Append(_ context.Context, r event.Record) (event.Appended, error
 }
 
 func (j *taken) Acknowledged(event.Record, event.Appended, bool) {}
-func (j *taken) Refused(event.Record)                            {}
+func (j *taken) Refused(event.Record, event.Appended)            {}
 
 func (j *taken) all() []string {
 	j.mu.Lock()
@@ -43,12 +42,12 @@ func (j *taken) all() []string {
 	return append([]string(nil), j.bodies...)
 }
 
-// receiving is the real public side: this server with the real handlers.
+// receiving starts the real public side: this server with the real handlers.
 func receiving(t *testing.T, o server.Options) (*running, *taken) {
 	t.Helper()
 	j := &taken{}
 	var draining atomic.Bool
-	o.Public, _ = handlers.New(handlers.Deps{Journal: j, History: j, Secret: secret, Draining: draining.Load})
+	o.Public = handlers.Public(handlers.PublicDeps{Journal: j, Secret: secret, Common: handlers.Common{Draining: draining.Load}})
 	o.Drain = func() { draining.Store(true) }
 	return start(t, o), j
 }
@@ -58,11 +57,11 @@ func delivery(path, body string) string {
 		path, len(body), body)
 }
 
-// TestSlowBodyOfKazoo: a delivery that does not arrive in time is answered so
-// that it comes again.
+// TestSlowBodyOfKazoo: a request whose body does not arrive in time is answered so that
+// Kazoo resends it.
 func TestSlowBodyOfKazoo(t *testing.T) {
 	t.Parallel()
-	r, j := receiving(t, server.Options{ReadTimeout: 50 * time.Millisecond})
+	r, j := receiving(t, server.Options{ReadTimeout: time.Second})
 	c := r.dial()
 	_, _ = io.WriteString(c, "POST /kazoo/"+secret+"/object HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nid=5")
 	res, err := http.ReadResponse(bufio.NewReader(c), nil)
@@ -75,8 +74,8 @@ func TestSlowBodyOfKazoo(t *testing.T) {
 	}
 }
 
-// TestStrangersBodyIsNotAwaited: without the secret there is no point in
-// sending slowly.
+// TestStrangersBodyIsNotAwaited: a request without the secret is answered before its
+// body comes.
 func TestStrangersBodyIsNotAwaited(t *testing.T) {
 	t.Parallel()
 	r, _ := receiving(t, server.Options{})
@@ -88,8 +87,8 @@ func TestStrangersBodyIsNotAwaited(t *testing.T) {
 	}
 }
 
-// TestFloodDoesNotStarveKazoo: strangers on far more connections than there
-// is room for, and every delivery from another address is taken at once.
+// TestFloodDoesNotStarveKazoo: strangers hold far more connections than the limit, and
+// every request from another address is taken at once.
 func TestFloodDoesNotStarveKazoo(t *testing.T) {
 	t.Parallel()
 	const deliveries = 50
@@ -144,11 +143,11 @@ func TestFloodDoesNotStarveKazoo(t *testing.T) {
 	}
 }
 
-// TestDeliveriesAcrossAStop: every one is either taken and answered 200, or
-// told to come again, or never reached a handler.
+// TestDeliveriesAcrossAStop: every request is taken and answered 200, or answered so that
+// it is resent, or it never reached a handler.
 func TestDeliveriesAcrossAStop(t *testing.T) {
 	t.Parallel()
-	r, j := receiving(t, server.Options{DrainWindow: 500 * time.Millisecond})
+	r, j := receiving(t, server.Options{DrainWindow: 2 * time.Second})
 	var ok, later atomic.Int64
 	var senders sync.WaitGroup
 	for s := range 8 {
@@ -185,6 +184,6 @@ func TestDeliveriesAcrossAStop(t *testing.T) {
 		t.Error(err)
 	}
 	if n := int64(len(j.all())); n < ok.Load() || later.Load() == 0 {
-		t.Errorf("%d taken, %d answered 200, %d told to come again", n, ok.Load(), later.Load())
+		t.Errorf("%d taken, %d answered 200, %d asked to resend", n, ok.Load(), later.Load())
 	}
 }

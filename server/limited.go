@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"net"
 	"net/http"
 	"net/netip"
@@ -10,41 +9,40 @@ import (
 	"time"
 )
 
-// limited is a listener with a bounded number of connections. At the limit a
-// newcomer displaces one whose request is not being handled: of the peer that
-// holds the most of those, the one that has been silent for longest. So
-// neither thousands of idle connections nor headers sent a byte a minute keep
-// Kazoo out. Where all are being handled, newcomers wait in the kernel's queue.
+// limited is a listener with a bounded number of connections. At the limit a new
+// connection displaces one that is not busy: no request is being handled, or the
+// handler waits for a peer that has not shown the secret. Connections whose last
+// request was refused go first, those that have shown the secret go last. Among the
+// others, the peer with the most connections loses the one that has been silent for
+// longest. So idle connections, slow headers, bodies and readers, and floods of wrong
+// secrets can't keep Kazoo out. If no connection can be displaced, new ones wait in
+// the kernel's queue.
 type limited struct {
 	*net.TCPListener
 	most   int
 	closed chan struct{}
 	once   sync.Once
 
+	// turns, if not nil, bounds the requests without the secret that are handled at
+	// the same time. The others wait, so that only a few compete with Kazoo for the
+	// processor. No request keeps its turn while it waits for its peer.
+	turns chan struct{}
+
 	waiting atomic.Bool   // Accept has no room
-	freed   chan struct{} // a connection closed or fell silent
+	freed   chan struct{} // a connection closed or is no longer busy
 
-	mu     sync.Mutex
-	conns  map[*conn]struct{}
-	silent map[netip.Addr]int // scratch of victim
+	until atomic.Pointer[time.Time] // read deadline, set when stopping
+
+	mu        sync.Mutex
+	conns     []*conn            // at most most
+	strangers map[netip.Addr]int // connections by peer, without trusted ones
+	leaving   int                // displaced, but still held by net/http
 }
-
-// conn is a connection and what is known of it, so that following its requests
-// takes no lock.
-type conn struct {
-	*net.TCPConn
-	peer    netip.Addr
-	since   atomic.Int64 // Unix nanoseconds: accepted, or silent again
-	served  atomic.Bool  // at least one request came to the handler
-	handled atomic.Bool  // one is there, or its answer not written yet
-}
-
-type connKey struct{}
 
 func newLimited(ln *net.TCPListener, most int) *limited {
 	return &limited{
 		TCPListener: ln, most: most, closed: make(chan struct{}), freed: make(chan struct{}, 1),
-		conns: make(map[*conn]struct{}), silent: make(map[netip.Addr]int),
+		strangers: make(map[netip.Addr]int),
 	}
 }
 
@@ -54,11 +52,12 @@ func (l *limited) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{TCPConn: tcp, peer: peerOf(tcp)}
+	c := &conn{TCPConn: tcp, addr: peerOf(tcp), index: -1}
 	c.since.Store(time.Now().UnixNano())
 	for !l.admit(c) {
 		select {
 		case <-l.freed:
+		case <-time.After(grace):
 		case <-l.closed:
 			_ = c.Close()
 			return nil, net.ErrClosed
@@ -77,63 +76,90 @@ func (l *limited) admit(c *conn) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.conns) >= l.most {
-		// Said before looking: who falls silent after the look wakes us.
+		// Set before the search: a connection that stops being busy after the
+		// search wakes Accept.
 		l.waiting.Store(true)
 		victim := l.victim()
-		if victim == nil {
-			return false
+		if victim == nil || l.leaving >= l.most {
+			return false // displaced connections still cost memory until net/http ends them
 		}
-		// The goroutine that serves it notices by itself; the place is free at once.
-		delete(l.conns, victim)
-		_ = victim.Close()
+		// The goroutine that serves it ends by itself; the place is free at once.
+		l.remove(victim)
+		l.leaving++
+		_ = victim.TCPConn.Close()
 	}
 	l.waiting.Store(false)
-	l.conns[c] = struct{}{}
+	c.index = len(l.conns)
+	l.conns = append(l.conns, c)
+	l.strangers[c.addr]++
 	return true
 }
 
-// victim chooses whom to displace; nil if every connection's request is being
-// handled.
-func (l *limited) victim() *conn {
-	clear(l.silent)
-	for c := range l.conns {
-		if !c.handled.Load() {
-			l.silent[c.peer]++
-		}
+// remove removes a connection from the list. The caller holds the lock.
+func (l *limited) remove(c *conn) {
+	last := len(l.conns) - 1
+	moved := l.conns[last]
+	l.conns[c.index], l.conns[last] = moved, nil
+	moved.index = c.index
+	l.conns, c.index = l.conns[:last], -1
+	if !c.trusted.Load() {
+		l.uncount(c.addr)
 	}
+}
+
+func (l *limited) uncount(addr netip.Addr) {
+	if l.strangers[addr]--; l.strangers[addr] <= 0 {
+		delete(l.strangers, addr)
+	}
+}
+
+// grace is the time for which a connection without the secret can't be displaced, even
+// at the limit. It is the time to send the first request, and after an answer the time
+// to receive it and to send the next request.
+const grace = 50 * time.Millisecond
+
+// victim chooses the connection to displace, nil if there is none now. While the
+// connections of the peer with the most have their grace, neither trusted
+// connections nor those of smaller peers are displaced instead. The caller holds
+// the lock.
+func (l *limited) victim() *conn {
 	var chosen *conn
-	var peers int
+	var rank, peers, most int
 	var since int64
-	for c := range l.conns {
-		if c.handled.Load() {
+	latest := time.Now().Add(-grace).UnixNano()
+	for _, c := range l.conns {
+		if c.busy.Load() {
 			continue
 		}
-		n, at := l.silent[c.peer], c.since.Load()
-		if chosen == nil || n > peers || n == peers && at < since {
-			chosen, peers, since = c, n, at
+		of, at, n := c.rank(), c.since.Load(), 0
+		if of == rankStranger {
+			n = l.strangers[c.addr]
+			most = max(most, n)
+			if at > latest {
+				continue
+			}
 		}
+		if chosen == nil || of < rank || of == rank && (n > peers || n == peers && at < since) {
+			chosen, rank, peers, since = c, of, n, at
+		}
+	}
+	if rank != rankRefused && peers < most {
+		return nil
 	}
 	return chosen
 }
 
-// state is the server's ConnState: it tells when an answer has been written and
-// when a connection has closed.
-func (l *limited) state(nc net.Conn, s http.ConnState) {
-	c, ok := nc.(*conn)
-	if !ok {
-		return
+// trust puts a connection among the last to be displaced.
+func (l *limited) trust(c *conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c.trusted.CompareAndSwap(false, true) && c.index >= 0 {
+		l.uncount(c.addr)
 	}
-	switch s {
-	case http.StateIdle:
-		c.since.Store(time.Now().UnixNano())
-		c.handled.Store(false)
-	case http.StateClosed, http.StateHijacked:
-		l.mu.Lock()
-		delete(l.conns, c)
-		l.mu.Unlock()
-	default:
-		return
-	}
+}
+
+// wake makes a waiting Accept search for room again.
+func (l *limited) wake() {
 	if l.waiting.Load() {
 		select {
 		case l.freed <- struct{}{}:
@@ -142,36 +168,40 @@ func (l *limited) state(nc net.Conn, s http.ConnState) {
 	}
 }
 
-// context is the server's ConnContext.
-func (l *limited) context(ctx context.Context, nc net.Conn) context.Context {
-	return context.WithValue(ctx, connKey{}, nc)
+// state is the server's ConnState: it reports when a connection has closed.
+func (l *limited) state(nc net.Conn, s http.ConnState) {
+	c, ok := followed(nc)
+	if !ok || s != http.StateClosed && s != http.StateHijacked {
+		return
+	}
+	l.mu.Lock()
+	if c.index >= 0 {
+		l.remove(c)
+	} else {
+		l.leaving--
+	}
+	l.mu.Unlock()
+	l.wake()
 }
 
-// follow notes when a connection's request comes to the handler.
-func (l *limited) follow(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if c, ok := r.Context().Value(connKey{}).(*conn); ok {
-			c.served.Store(true)
-			c.handled.Store(true)
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-// closeSilent closes connections that have been open for age without asking
-// anything, such as a browser's in reserve: Shutdown waits 5 s for those.
-func (l *limited) closeSilent(age time.Duration) {
+// closeSilent closes connections that have been open for age without a request,
+// such as a browser's spare ones: Shutdown would wait 5 s for those. The others
+// have until the given time to finish a request that they have begun.
+func (l *limited) closeSilent(age time.Duration, until time.Time) {
 	before := time.Now().Add(-age).UnixNano()
+	l.until.Store(&until)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for c := range l.conns {
-		if !c.served.Load() && c.since.Load() <= before {
+	for _, c := range l.conns {
+		if !c.asked.Load() && c.since.Load() <= before {
 			_ = c.Close()
+		} else if c.reading.Load() || !c.asked.Load() {
+			_ = c.SetReadDeadline(until) // fails only if it is closed
 		}
 	}
 }
 
-// peerOf is what counts as one peer: an IPv6 host has a whole /64 to itself.
+// peerOf returns the address that counts as one peer: an IPv6 host has a whole /64.
 func peerOf(c *net.TCPConn) netip.Addr {
 	ap, err := netip.ParseAddrPort(c.RemoteAddr().String())
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"kazoohook/server"
 )
 
-// TestIdleConnectionsDontKeepOthersOut: thousands of silent or half-spoken
-// connections, and still a newcomer is heard.
+// TestIdleConnectionsDontKeepOthersOut: a new connection is answered despite thousands of
+// connections that are silent or have sent half a request.
 func TestIdleConnectionsDontKeepOthersOut(t *testing.T) {
 	t.Parallel()
 	const most = 20
@@ -31,8 +31,8 @@ func TestIdleConnectionsDontKeepOthersOut(t *testing.T) {
 	}
 }
 
-// TestBusyConnectionsAreNeverDisplaced: at the limit a newcomer waits for one
-// of those whose request is being handled.
+// TestBusyConnectionsAreNeverDisplaced: at the limit a new connection waits until the
+// request of another one has been handled.
 func TestBusyConnectionsAreNeverDisplaced(t *testing.T) {
 	t.Parallel()
 	const most = 3

@@ -8,8 +8,8 @@ import (
 	"kazoohook/server"
 )
 
-// wrongTargets are request targets from which some server or proxy might make
-// /kazoo/<secret>/object, and others that are no path at all.
+// wrongTargets lists request targets from which some server or proxy might make
+// /kazoo/<secret>/object, and others that are not a path.
 func wrongTargets() []string {
 	const right = "/kazoo/" + secret + "/object"
 	targets := []string{
@@ -26,18 +26,18 @@ func wrongTargets() []string {
 	}
 	for _, slash := range []string{"%2f", "%2F", "\\", "%5c", "//", "/./", "/;/", ";/", "%252f"} {
 		targets = append(targets, "/kazoo"+slash+secret+"/object", slash+"kazoo/"+secret+"/object")
-		if !strings.HasPrefix(slash, "/") { // what follows a whole segment that is the secret names the hook
+		if !strings.HasPrefix(slash, "/") { // otherwise the text after the secret names the hook
 			targets = append(targets, "/kazoo/"+secret+slash+"object")
 		}
 	}
-	for i, c := range secret[:4] { // as if percent-encoding meant nothing
-		targets = append(targets, fmt.Sprintf("/kazoo/%s%%%02x%s/object", secret[:i], c, secret[i+1:]))
+	for i, c := range secret[:4] { // encoded twice
+		targets = append(targets, fmt.Sprintf("/kazoo/%s%%25%02x%s/object", secret[:i], c, secret[i+1:]))
 	}
 	return targets
 }
 
-// TestPathTricks: nothing but the path as Kazoo sends it is a delivery. What is
-// tried is answered 400 or the one 404, never a redirect, and nothing is kept.
+// TestPathTricks: only the path as Kazoo sends it is a delivery. Every other target is
+// answered 400 or the usual 404, never a redirect, and nothing is kept.
 func TestPathTricks(t *testing.T) {
 	t.Parallel()
 	r, kept := receiving(t, server.Options{})
@@ -55,8 +55,8 @@ func TestPathTricks(t *testing.T) {
 	}
 }
 
-// TestOddTargetsWithTheSecret: a proxy may send the absolute form, and every
-// method but Kazoo's three is refused without a trace.
+// TestOddTargetsWithTheSecret: a proxy may send the absolute form. Every method but
+// Kazoo's three is refused, and nothing is kept.
 func TestOddTargetsWithTheSecret(t *testing.T) {
 	t.Parallel()
 	const path = "/kazoo/" + secret + "/object"
@@ -64,10 +64,11 @@ func TestOddTargetsWithTheSecret(t *testing.T) {
 		status string
 		kept   int
 	}{
-		"POST http://x" + path:               {"200", 1},
-		"POST http://other:80" + path:        {"200", 1},
-		"POST http:" + path:                  {"200", 1},
-		"POST " + path + "?a=b":              {"200", 1},
+		"POST http://x" + path:        {"200", 1},
+		"POST http://other:80" + path: {"200", 1},
+		"POST http:" + path:           {"200", 1},
+		"POST " + path + "?a=b":       {"200", 1},
+		"POST /%6Bazoo/%" + fmt.Sprintf("%02x", secret[0]) + secret[1:] + "/object": {"200", 1}, // RFC 3986, 6.2.2.2
 		"POST " + path + "#fragment":         {"200", 1},
 		"POST " + path + "/../../../healthz": {"200", 1},
 		"TRACE " + path:                      {"405", 0},
@@ -89,8 +90,8 @@ func TestOddTargetsWithTheSecret(t *testing.T) {
 	}
 }
 
-// TestHugeHeaders: what is larger than a header may be is refused before it is
-// read, and where the secret is right nothing of it is kept.
+// TestHugeHeaders: a header over the limit is refused before it is read, and nothing is
+// kept, even with the right secret.
 func TestHugeHeaders(t *testing.T) {
 	t.Parallel()
 	const path = "/kazoo/" + secret + "/object"
@@ -102,7 +103,7 @@ func TestHugeHeaders(t *testing.T) {
 		"long method":  strings.Repeat("A", 256<<10) + " " + path + " HTTP/1.1\r\nHost: x\r\n\r\n",
 	} {
 		r, kept := receiving(t, server.Options{})
-		// The rest of what is sent may meet a reset, and take the answer with it.
+		// The unread rest may cause a reset, which can destroy the answer.
 		if got := r.answers(send); len(got) > 1 || len(got) == 1 && got[0] != "431" && got[0] != "400" {
 			t.Errorf("%s: answers %v", name, got)
 		}

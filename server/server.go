@@ -1,55 +1,64 @@
-// Package server runs the public and the admin HTTP server: listeners, limits,
-// timeouts and the order of stopping. What they serve is given to it.
 package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"runtime"
 	"time"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 )
 
-// Off as the admin address means that there is no admin listener.
+// Off as the admin address means no admin listener.
 const Off = "off"
 
-// Options say what to serve where. Zero numbers and durations have the default
-// stated; they are variable for tests more than for operators.
+// Options say what to serve where. Numbers and durations that are zero take the
+// stated default.
 type Options struct {
 	PublicAddr string // host:port, required
 	AdminAddr  string // host:port; empty or Off: none
 	Public     http.Handler
 	Admin      http.Handler
 
-	// Drain is called once when stopping begins, before anything closes: from
-	// then on the public handler is expected to answer 503. May be nil.
+	// TLS switches TLS on at the public listener (KeyPair, ACME); nil: off.
+	TLS *tls.Config
+
+	// Drain is called once when stopping begins, before anything closes. From then
+	// on the public handler should answer 503. May be nil.
 	Drain func()
-	// DrainWindow is how long the public listener goes on accepting after that,
-	// so that Kazoo is told to come back instead of being refused (a refused
-	// connection counts as a failure); default 1 s.
+	// DrainWindow is how long the public listener still accepts after Drain. Kazoo
+	// is then asked to resend, whereas a refused connection would count as a
+	// failure. Default 1 s.
 	DrainWindow time.Duration
-	// ShutdownTimeout bounds the whole stop, the drain window included; what is
-	// still running then is cut off. Default 10 s.
+	// ShutdownTimeout bounds the whole stop, the drain window included. Then
+	// running requests are cut off. Default 10 s.
 	ShutdownTimeout time.Duration
 
 	ReadHeaderTimeout time.Duration // default 10 s
 	ReadTimeout       time.Duration // header and body; default 30 s
-	// WriteTimeout, from the end of the header to the end of the answer, is for
-	// the public server only: an admin stream has no end. Default 60 s, which
-	// leaves time to read a slow body and to wait for the disk.
+	// WriteTimeout lasts from the end of the header to the end of the answer. Only
+	// the public server has it, because an admin stream has no end. Default 60 s:
+	// enough to read a slow body and to wait for the disk.
 	WriteTimeout time.Duration
-	// IdleTimeout must be above the 120 s for which Kazoo's HTTP client keeps an
-	// idle connection (kazoo 4.3 webhooks_util.erl, OTP's httpc), or it would send
-	// on one that we are just closing. Default 150 s.
+	// IdleTimeout must exceed the 120 s for which Kazoo's HTTP client keeps an idle
+	// connection (kazoo 4.3 webhooks_util.erl, OTP's httpc). Otherwise Kazoo would
+	// send on a connection that we are closing. Default 150 s.
 	IdleTimeout    time.Duration
 	MaxHeaderBytes int // default 32 KiB: a GET hook's event is in the request line
-	// MaxConns limits the public listener's connections, default 2048 (about
-	// 20 kB each); the admin listener takes 512, for streams.
+	// MaxConns limits the public listener's connections, default 2048 (about 20 kB
+	// each); the admin listener takes 512, for streams. If the process may open
+	// fewer files, both take fewer, and a warning is logged.
 	MaxConns int
+	// HTTPChallenges says that an ACME listens for HTTP-01, and so takes connections,
+	// too.
+	HTTPChallenges bool
+	// MaxFiles is how many files the process may open; default RLIMIT_NOFILE.
+	MaxFiles int
 
 	Log zerolog.Logger
 }
@@ -61,77 +70,33 @@ type Server struct {
 	admin  *listening // nil: none
 }
 
-// listening is one listener and its server.
-type listening struct {
-	ln   *limited
-	http *http.Server
-	stop context.CancelFunc // ends the base context of its requests
-}
-
-// adminConns limits the admin listener's connections.
-const adminConns = 512
-
-// New binds the listeners: when it returns, connections are already queued.
-// Serve must follow, or Close.
+// New binds the listeners: when it returns, the kernel queues connections. The
+// caller must call Serve or Close.
 func New(ctx context.Context, o Options) (*Server, error) {
 	o = o.withDefaults()
 	s := &Server{opts: o}
+	room := roomFor(o.MaxFiles)
+	if o.HTTPChallenges {
+		room -= challenges(o.MaxFiles)
+	}
+	public, admin := share(room, o.MaxConns, adminConns)
+	if public < o.MaxConns || admin < adminConns {
+		o.Log.Warn().Int("files", o.MaxFiles).Int("public_connections", public).Int("admin_connections", admin).
+			Msg("the process may open few files (RLIMIT_NOFILE, ulimit -n): the number of connections is limited accordingly")
+	}
 	var err error
 	if o.AdminAddr != "" && o.AdminAddr != Off && o.Admin != nil {
-		if s.admin, err = s.listen(ctx, "admin", o.AdminAddr, o.Admin, adminConns, 0); err != nil {
+		if s.admin, err = s.listen(ctx, "admin", o.AdminAddr, o.Admin, admin, 0); err != nil {
 			return nil, err
 		}
 	}
-	if s.public, err = s.listen(ctx, "public", o.PublicAddr, o.Public, o.MaxConns, o.WriteTimeout); err != nil {
+	if s.public, err = s.listen(ctx, "public", o.PublicAddr, o.Public, public, o.WriteTimeout); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	s.public.http.TLSConfig = o.TLS
+	// The admin listener has no turns, because it delays wrong tokens.
+	s.public.ln.turns = make(chan struct{}, 2*runtime.GOMAXPROCS(0))
 	return s, nil
-}
-
-func (s *Server) listen(ctx context.Context, name, addr string, h http.Handler, conns int, write time.Duration,
-) (*listening, error) {
-	var lc net.ListenConfig
-	ln, err := lc.Listen(ctx, "tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("bind the %s listener: %w", name, err)
-	}
-	tcp, ok := ln.(*net.TCPListener)
-	if !ok {
-		return nil, errors.Join(fmt.Errorf("bind the %s listener: %T is not TCP", name, ln), ln.Close())
-	}
-	limited := newLimited(tcp, conns)
-	base, stop := context.WithCancel(context.WithoutCancel(ctx))
-	var protocols http.Protocols
-	protocols.SetHTTP1(true) // HTTP/2 comes from a proxy, if at all
-	return &listening{ln: limited, stop: stop, http: &http.Server{
-		Handler:           limited.follow(endChunked(h)),
-		ReadHeaderTimeout: s.opts.ReadHeaderTimeout,
-		ReadTimeout:       s.opts.ReadTimeout,
-		WriteTimeout:      write,
-		IdleTimeout:       s.opts.IdleTimeout,
-		MaxHeaderBytes:    s.opts.MaxHeaderBytes,
-		Protocols:         &protocols,
-		ConnState:         limited.state,
-		ConnContext:       limited.context,
-		BaseContext:       func(net.Listener) context.Context { return base },
-		ErrorLog:          errorLog(s.opts.Log.With().Str("listener", name).Logger()),
-		// OPTIONS * is for the handler to refuse, like everything it doesn't know.
-		DisableGeneralOptionsHandler: true,
-	}}, nil
-}
-
-// endChunked lets the answer to a request with a chunked body be its
-// connection's last. A request that gives a length as well is taken by net/http
-// without a word, its length removed, though a proxy in front may have seen
-// another end of it; RFC 9112 (6.1) demands that nothing which follows be
-// believed. Kazoo's client always gives a length, and loses nothing by this.
-func endChunked(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if len(r.TransferEncoding) > 0 {
-			w.Header().Set("Connection", "close")
-		}
-		next.ServeHTTP(w, r)
-	})
 }
 
 // Addr is the public listener's address.
@@ -157,10 +122,9 @@ func (s *Server) Close() error {
 	return errors.Join(errs...)
 }
 
-// Serve serves until ctx ends, then stops: it drains and stops the public
-// server, then the admin server, so that the stop can be watched. It returns
-// nil after an orderly stop, and an error if a server failed or if requests had
-// to be cut off.
+// Serve serves until ctx ends. Then it drains and stops the public server, and
+// after that the admin server, so that the stop can be watched. It returns nil
+// after an orderly stop, and an error if a server failed or requests were cut off.
 func (s *Server) Serve(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	servers := []*listening{s.public}
@@ -169,7 +133,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	}
 	for _, l := range servers {
 		g.Go(func() error {
-			if err := l.http.Serve(l.ln); !errors.Is(err, http.ErrServerClosed) {
+			if err := l.serve(); !errors.Is(err, http.ErrServerClosed) {
 				return fmt.Errorf("serve %s: %w", l.ln.Addr(), err)
 			}
 			return nil
@@ -182,7 +146,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	return g.Wait()
 }
 
-// stop is the order of stopping.
+// stop stops both servers in order.
 func (s *Server) stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.opts.ShutdownTimeout)
 	defer cancel()
@@ -195,25 +159,16 @@ func (s *Server) stop(ctx context.Context) error {
 	case <-window.C:
 	case <-ctx.Done():
 	}
-	// Kazoo asks as soon as it is connected: who has kept silent for so long isn't Kazoo.
-	s.public.ln.closeSilent(time.Second)
-	err := s.public.shutdown(ctx, "public")
+	// Kazoo sends as soon as it is connected, so a connection that has been silent
+	// for a second isn't Kazoo's. A body that doesn't arrive in time is answered
+	// with a request to resend.
+	until := time.Now().Add(min(lingering, s.opts.ShutdownTimeout/4))
+	err := s.public.shutdown(ctx, "public", time.Second, until)
 	if s.admin != nil {
-		s.admin.stop() // streams end by themselves, and say so
-		s.admin.ln.closeSilent(0)
-		err = errors.Join(err, s.admin.shutdown(ctx, "admin"))
+		s.admin.stop() // streams end by themselves and send the reason
+		err = errors.Join(err, s.admin.shutdown(ctx, "admin", 0, until))
 	}
 	return err
-}
-
-// shutdown lets requests finish until ctx ends, then cuts them off.
-func (l *listening) shutdown(ctx context.Context, name string) error {
-	defer l.stop()
-	err := l.http.Shutdown(ctx)
-	if err == nil {
-		return nil
-	}
-	return errors.Join(fmt.Errorf("stop the %s server: requests were cut off: %w", name, err), l.http.Close())
 }
 
 func (o Options) withDefaults() Options {
@@ -233,6 +188,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxConns <= 0 {
 		o.MaxConns = 2048
+	}
+	if o.MaxFiles <= 0 {
+		o.MaxFiles = maxFiles()
 	}
 	return o
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestUsage maps mistakes to exit codes and words.
+// TestUsage maps mistakes to exit codes and messages.
 func TestUsage(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -15,6 +15,7 @@ func TestUsage(t *testing.T) {
 		stderr string
 	}{
 		"help":       {[]string{"-h"}, 2, "-seed"},
+		"no nodes":   {[]string{"-nodes", "3", "-receiver", "/nowhere/kazoohook", "-no-disk", "-no-power", "-for", "1s"}, 1, "no baseline"},
 		"argument":   {[]string{"now"}, 2, ""},
 		"no program": {[]string{"-receiver", "/nowhere/kazoohook", "-no-disk", "-users", "30", "-for", "1s"}, 1, "no baseline"},
 	} {

@@ -4,40 +4,43 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
 // Ack is the cost of the receive path at a number of connections, in a closed
-// loop: every connection sends its next delivery when the last is answered.
+// loop: every connection sends its next request when the previous one is answered.
 type Ack struct {
 	Variant       string `json:"variant"`
 	Conns         int    `json:"connections"`
 	PerSecond     Spread `json:"per_second"`
-	OfBare        Spread `json:"of_bare"`      // deliveries a second, as a ratio within each round
+	OfBare        Spread `json:"of_bare"`      // requests a second, as a ratio within each round
 	OfNoJournal   Spread `json:"of_nojournal"` // likewise
+	OfIdeal       Spread `json:"of_ideal"`     // likewise
+	OfBefore      Spread `json:"of_before"`    // likewise, to Options.Against
 	MedianMicros  Spread `json:"median_us"`    // as the client sees it
 	P99Micros     Spread `json:"p99_us"`
-	ServerCPU     Spread `json:"server_cpu_us"`      // processor time of the server for each delivery
+	ServerCPU     Spread `json:"server_cpu_us"`      // processor time of the server for each request
 	CPUOfBare     Spread `json:"server_cpu_of_bare"` // likewise, as a ratio
 	SyncsPerEvent Spread `json:"syncs_per_event"`
 	PeakMB        Spread `json:"peak_mb"`
 }
 
-// AckFloor is, at one connection, the median answer of the full path over that
-// of a bare handler that writes and syncs a page before it answers: what a
-// durable receiver can't do without.
+// AckFloor compares, at one connection, the median answer of the full path with that
+// of a bare handler that writes and syncs a page before it answers: the least that a
+// durable receiver must do.
 type AckFloor struct {
 	OfBareWithSync Spread `json:"of_bare_with_sync"`
-	// SyncMicros is what that handler takes longer than the one without a sync.
+	// SyncMicros is how much longer that handler takes than one without a sync.
 	SyncMicros Spread `json:"sync_us"`
-	// TightSyncMicros is the same write and sync again and again, without the
-	// pauses of a receiver, in which processors and disks fall asleep.
+	// TightSyncMicros is the same write and sync repeated without pauses. In the
+	// pauses of a receiver, processors and disks fall asleep.
 	TightSyncMicros Spread `json:"tight_sync_us"`
 }
 
 type ackRound struct {
 	latencies
-	cpu           time.Duration // of the server, for each delivery
+	cpu           time.Duration // of the server, for each request
 	syncsPerEvent float64
 	peakMB        float64
 }
@@ -47,9 +50,12 @@ func (r ackRound) median() float64 { return micros(quantile(r.times, 0.5)) }
 // ack measures all variants at all numbers of connections.
 func (m *measurer) ack(ctx context.Context) error {
 	for _, conns := range m.o.Conns {
-		variants := []string{bare, noJournal, full}
+		variants := []string{bare, noJournal, ideal, full}
 		if conns == 1 {
-			variants = []string{bare, bareSync, noJournal, full}
+			variants = slices.Insert(variants, 1, bareSync)
+		}
+		if m.o.Against != "" {
+			variants = append(variants, before)
 		}
 		m.o.progress(fmt.Sprintf("ack path, %d connections", conns))
 		rounds := map[string][]ackRound{}
@@ -90,12 +96,12 @@ func (m *measurer) ack(ctx context.Context) error {
 const syncSamples = 300
 
 func (m *measurer) ackOnce(ctx context.Context, variant string, conns int) (r ackRound, err error) {
-	c, err := startChild(ctx, variant, m.base, m.o.Profile)
+	c, err := m.startChild(ctx, variant, m.o.Profile)
 	if err != nil {
 		return r, err
 	}
 	defer func() { err = errors.Join(err, c.stop()) }()
-	// The log of the journal takes its room while it is filled the first time.
+	// The journal's log allocates its space while it is filled for the first time.
 	if _, err := closedLoop(ctx, c.addr, conns, m.o.Span/4, &m.next); err != nil {
 		return r, err
 	}
@@ -125,6 +131,8 @@ func ackOf(v string, conns int, rounds map[string][]ackRound) Ack {
 		PerSecond:     over(r, ackRound.perSecond),
 		OfBare:        ratios(r, rounds[bare], ackRound.perSecond),
 		OfNoJournal:   ratios(r, rounds[noJournal], ackRound.perSecond),
+		OfIdeal:       ratios(r, rounds[ideal], ackRound.perSecond),
+		OfBefore:      ratios(r, rounds[before], ackRound.perSecond),
 		MedianMicros:  over(r, ackRound.median),
 		P99Micros:     over(r, func(r ackRound) float64 { return micros(quantile(r.times, 0.99)) }),
 		ServerCPU:     over(r, func(r ackRound) float64 { return micros(r.cpu) }),

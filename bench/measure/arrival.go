@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Arrival are the latencies at a fixed rate of arrival, from the scheduled time
-// of each delivery.
+// Arrival has the latencies at a fixed rate, counted from the scheduled time of each
+// request.
 type Arrival struct {
 	Variant    string  `json:"variant"`
 	OfCapacity float64 `json:"of_capacity"` // of the full path's, as measured in the closed loop
@@ -21,13 +21,13 @@ type Arrival struct {
 	P99OfBare  Spread  `json:"p99_of_bare"`
 }
 
-// LogLine is how long after a delivery its line is written, at a fixed rate.
+// LogLine has the times from a request to its log line, at a fixed rate.
 type LogLine struct {
 	OfCapacity float64 `json:"of_capacity"`
 	PerSecond  float64 `json:"per_second"`
 	P50Micros  Spread  `json:"p50_us"`
 	P99Micros  Spread  `json:"p99_us"`
-	// Of a page's write and sync at the same rate; ratios within each round.
+	// Ratios to a page's write and sync at the same rate, within each round.
 	P50OfSync Spread `json:"p50_of_sync"`
 	P99OfSync Spread `json:"p99_of_sync"`
 }
@@ -38,10 +38,10 @@ type arrivalRound struct {
 	sync  float64
 }
 
-// shares of capacity that are tried.
+// shares are the parts of the capacity that are measured.
 func shares() []float64 { return []float64{0.1, 0.5} }
 
-// arrivals measures both: the lines come of the same deliveries.
+// arrivals measures both latencies with the same requests.
 func (m *measurer) arrivals(ctx context.Context) error {
 	if m.capacity == 0 { // the ack path isn't measured
 		r, err := m.ackOnce(ctx, full, m.o.Conns[len(m.o.Conns)-1])
@@ -79,7 +79,7 @@ func (m *measurer) arrivals(ctx context.Context) error {
 }
 
 func (m *measurer) arrivalOnce(ctx context.Context, variant string, rate float64) (r arrivalRound, err error) {
-	c, err := startChild(ctx, variant, m.base, "")
+	c, err := m.startChild(ctx, variant, "")
 	if err != nil {
 		return r, err
 	}
@@ -88,10 +88,11 @@ func (m *measurer) arrivalOnce(ctx context.Context, variant string, rate float64
 	if _, err := closedLoop(ctx, c.addr, conns, m.o.Span/4, &m.next); err != nil {
 		return r, err
 	}
-	if _, err := c.report(); err != nil { // forgets the lines so far
+	if _, err := c.report(); err != nil { // drops the lines so far
 		return r, err
 	}
-	if r.latencies, err = openLoop(ctx, c.addr, conns, rate, m.o.Span, &m.next); err != nil {
+	span := max(m.o.Span, time.Duration(10/rate*float64(time.Second))) // long enough for ten requests
+	if r.latencies, err = openLoop(ctx, c.addr, conns, rate, span, &m.next); err != nil {
 		return r, err
 	}
 	report, err := c.report()

@@ -20,17 +20,19 @@ type child struct {
 	dir   string
 }
 
-// startChild starts a variant with a directory of its own below base.
-func startChild(ctx context.Context, variant, base, profile string) (*child, error) {
-	dir, err := os.MkdirTemp(base, variant)
+// startChild starts a variant with a directory of its own.
+func (m *measurer) startChild(ctx context.Context, variant, profile string) (*child, error) {
+	dir, err := os.MkdirTemp(m.base, variant)
 	if err != nil {
 		return nil, err
 	}
-	self, err := os.Executable()
-	if err != nil {
+	binary := m.o.Against
+	if variant == before {
+		variant = full
+	} else if binary, err = os.Executable(); err != nil {
 		return nil, err
 	}
-	c := &child{dir: dir, cmd: exec.CommandContext(ctx, self)} //nolint:gosec // ourselves
+	c := &child{dir: dir, cmd: exec.CommandContext(ctx, binary)} //nolint:gosec // ourselves, or what the caller names
 	c.cmd.Env = append(os.Environ(), ServerVariable+"="+variant, dirVariable+"="+dir, profileVariable+"="+profile)
 	c.cmd.Stderr = os.Stderr
 	if c.stdin, err = c.cmd.StdinPipe(); err != nil {
@@ -52,7 +54,7 @@ func startChild(ctx context.Context, variant, base, profile string) (*child, err
 	return c, nil
 }
 
-// report asks the server how it did so far.
+// report asks the server for its figures so far.
 func (c *child) report() (r serverReport, err error) {
 	if _, err := io.WriteString(c.stdin, "report\n"); err != nil {
 		return r, err
@@ -66,7 +68,7 @@ func (c *child) report() (r serverReport, err error) {
 
 func (c *child) resident() (now, peak float64) { return residentMB(c.cmd.Process.Pid) }
 
-// stop ends it and removes what it wrote.
+// stop ends the server and removes its directory.
 func (c *child) stop() error {
 	return errors.Join(c.stdin.Close(), c.cmd.Wait(), os.RemoveAll(c.dir))
 }

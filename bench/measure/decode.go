@@ -20,7 +20,7 @@ var (
 	channelForm string // 33 fields
 )
 
-// Decoding is what one way to take a delivery's body apart costs.
+// Decoding has the cost of one way to decode a body.
 type Decoding struct {
 	Body    string `json:"body"`
 	Way     string `json:"way"`
@@ -34,12 +34,11 @@ type Decoding struct {
 const (
 	byHand    = "hand-written pass"
 	byRoute   = "Route (ack path)"
-	byDecode  = "Decode (gorilla/schema)"
-	byDescr   = "Describe (log lines)"
+	byDecode  = "Decode (log lines)"
 	parseForm = "url.ParseQuery"
 )
 
-// decoding measures the ways, interleaved.
+// decoding measures all ways, interleaved.
 func (m *measurer) decoding() error {
 	testing.Init()
 	if err := flag.Set("test.benchtime", m.o.Bench.String()); err != nil {
@@ -47,7 +46,7 @@ func (m *measurer) decoding() error {
 	}
 	for _, body := range []struct{ name, hook, form string }{{"object", "object", objectForm}, {"channel", "channel_create", channelForm}} {
 		m.o.progress("decoding, " + body.name)
-		d := event.Delivery{
+		d := event.Request{
 			Source: event.SourceWebhook, ReceivedAt: time.Now().UTC(), Hook: body.hook, HookID: hookID, HookAccountID: account, Method: "POST",
 			ContentType: "application/x-www-form-urlencoded", Body: []byte(body.form),
 		}
@@ -59,7 +58,6 @@ func (m *measurer) decoding() error {
 			{byHand, func() { handWritten(string(d.Body)) }},
 			{parseForm, func() { _, _ = url.ParseQuery(string(d.Body)) }},
 			{byRoute, func() { event.Route(d) }},
-			{byDescr, func() { event.Describe(rec) }},
 			{byDecode, func() { event.Decode(rec) }},
 		}
 		results := map[string][]testing.BenchmarkResult{}
@@ -89,8 +87,8 @@ func (m *measurer) decoding() error {
 	return nil
 }
 
-// handWritten is what the ways are measured against: one pass that unescapes
-// every value and fills a struct's worth of fields, without keys, names or rules.
+// handWritten is the reference: one pass that unescapes every value and stores it by
+// position, without keys, names or rules.
 func handWritten(body string) (fields [40]string) {
 	for n := 0; body != "" && n < len(fields); n++ {
 		segment := body

@@ -17,7 +17,7 @@ const (
 	cluster = "a1b2c3d4e5f60718293a4b5c6d7e8f90"
 )
 
-// serial makes every delivery of a run another event.
+// serial numbers the requests of a run, so that each is an event of its own.
 type serial struct{ atomic.Int64 }
 
 // objectBody is an object event as Kazoo sends it.
@@ -25,8 +25,8 @@ func objectBody(n int64) string {
 	return fmt.Sprintf("id=%032x&account_id="+account+"&action=doc_deleted&type=user&cluster_id="+cluster, n)
 }
 
-// sender is one keep-alive connection that sends deliveries, one at a time, with
-// as little work as possible: what it takes itself is part of every figure.
+// sender is one keep-alive connection that sends one request at a time. It does as
+// little work as possible, because its own time is part of every figure.
 type sender struct {
 	addr string
 	conn net.Conn
@@ -45,7 +45,7 @@ func dial(ctx context.Context, addr string) (*sender, error) {
 
 func (s *sender) close() { _ = s.conn.Close() } // nothing is left to be sent
 
-// send posts one delivery and waits for its 200.
+// send posts one request and waits for its 200.
 func (s *sender) send(n int64) error {
 	body := objectBody(n)
 	s.buf = fmt.Appendf(s.buf[:0], "POST /kazoo/"+secret+"/object HTTP/1.1\r\nHost: %s\r\nContent-Type: application/x-www-form-urlencoded\r\n"+

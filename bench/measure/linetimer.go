@@ -7,9 +7,8 @@ import (
 	"time"
 )
 
-// lineTimer notes how long after the delivery of an event its line was written,
-// for up to maxTimed events at a time: more would make the server slower than it
-// is.
+// lineTimer records the time from a request to its log line, for up to maxTimed
+// events between two reports: more would slow down the server.
 type lineTimer struct {
 	out io.Writer
 
@@ -34,10 +33,10 @@ func (l *lineTimer) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// maxTimed bounds what is noted between two reports.
+// maxTimed is the most times that are recorded between two reports.
 const maxTimed = 1 << 14
 
-// take returns what was noted since the last time.
+// take returns the times recorded since the last call.
 func (l *lineTimer) take() []time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -46,7 +45,7 @@ func (l *lineTimer) take() []time.Duration {
 	return t
 }
 
-// receivedAt finds the time of delivery in a log line.
+// receivedAt finds the time of the request in a log line.
 func receivedAt(line []byte) (time.Time, bool) {
 	_, rest, ok := bytes.Cut(line, []byte(`"received_at":"`))
 	if !ok {

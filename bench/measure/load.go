@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// latencies are what the senders of one measurement saw, sorted.
+// latencies are those of all senders of one measurement, sorted.
 type latencies struct {
 	times []time.Duration
 	took  time.Duration
@@ -18,12 +18,19 @@ type latencies struct {
 
 func (l latencies) perSecond() float64 { return float64(len(l.times)) / l.took.Seconds() }
 
-// closedLoop sends deliveries over keep-alive connections, each as soon as the
-// last is answered, for a while.
+// closedLoop sends requests over keep-alive connections, each as soon as the previous
+// one is answered. span begins when all connections are open. Each connection sends
+// at least one request, even if span is very short.
 func closedLoop(ctx context.Context, addr string, conns int, span time.Duration, next *serial) (latencies, error) {
-	until := time.Now().Add(span)
-	return senders(ctx, addr, conns, func(s *sender) (times []time.Duration, err error) {
-		for now := time.Now(); now.Before(until); {
+	return closedLoops(ctx, func() string { return addr }, conns, span, next)
+}
+
+// closedLoops is closedLoop with several addresses: addr returns the address of the
+// next connection.
+func closedLoops(ctx context.Context, addr func() string, conns int, span time.Duration, next *serial) (latencies, error) {
+	until := sync.OnceValue(func() time.Time { return time.Now().Add(span) })
+	return spread(ctx, conns, addr, func(s *sender) (times []time.Duration, err error) {
+		for now := time.Now(); now.Before(until()) || len(times) == 0; {
 			if err := s.send(next.Add(1)); err != nil {
 				return nil, err
 			}
@@ -34,9 +41,9 @@ func closedLoop(ctx context.Context, addr string, conns int, span time.Duration,
 	})
 }
 
-// openLoop sends deliveries at a fixed rate, whatever the answers take. Each has
-// its time in a schedule, and its latency counts from there: what waits because
-// an earlier answer is late is late itself (no coordinated omission).
+// openLoop sends requests at a fixed rate, even if answers take long. Each has its
+// time in a schedule, and its latency counts from that time. So a request that waits
+// for an earlier answer counts as late (no coordinated omission).
 func openLoop(ctx context.Context, addr string, conns int, rate float64, span time.Duration, next *serial) (latencies, error) {
 	start := time.Now().Add(5 * time.Millisecond)
 	total := int64(rate * span.Seconds())
@@ -66,12 +73,18 @@ func sleepUntil(due time.Time) {
 			return
 		}
 		ts := syscall.NsecToTimespec(wait.Nanoseconds())
-		_ = syscall.Nanosleep(&ts, nil) // interrupted: looked at again
+		_ = syscall.Nanosleep(&ts, nil) // if interrupted, the loop waits again
 	}
 }
 
 // senders runs do over each of several connections.
 func senders(ctx context.Context, addr string, conns int, do func(*sender) ([]time.Duration, error)) (latencies, error) {
+	return spread(ctx, conns, func() string { return addr }, do)
+}
+
+// spread runs do over each of several connections. addr returns the address of the
+// next connection.
+func spread(ctx context.Context, conns int, addr func() string, do func(*sender) ([]time.Duration, error)) (latencies, error) {
 	times := make([][]time.Duration, conns)
 	errs := make([]error, conns)
 	var all []*sender
@@ -81,7 +94,7 @@ func senders(ctx context.Context, addr string, conns int, do func(*sender) ([]ti
 		}
 	}()
 	for range conns {
-		s, err := dial(ctx, addr)
+		s, err := dial(ctx, addr())
 		if err != nil {
 			return latencies{}, err
 		}

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Machine is what was measured on. Absolute figures are its; ratios carry over.
+// Machine describes the machine. Absolute figures depend on it; ratios carry over.
 type Machine struct {
 	Processor string `json:"processor"`
 	Cores     int    `json:"cores"`
@@ -19,8 +19,8 @@ type Machine struct {
 	System    string `json:"system"`
 	Go        string `json:"go"`
 	Dir       string `json:"directory"` // with its file system
-	// Load is the system's load average before and after. Above the number of
-	// cores something else was running too, and even ratios are rough.
+	// Load is the system's load average before and after. If it is above the number of
+	// cores, something else was running, and even ratios are rough.
 	Load [2]string `json:"load_average"`
 	When time.Time `json:"when"`
 }
@@ -40,7 +40,7 @@ func (m Machine) String() string {
 
 func loadAverage() string { return word("/proc/loadavg", 0) }
 
-// line is what follows a name in a file of "name : value".
+// line returns the value of a name in a file of "name : value" lines.
 func line(path, name string) string {
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -62,7 +62,7 @@ func word(path string, n int) string {
 	return ""
 }
 
-// settings are what of the build or environment makes Go faster or slower.
+// settings lists settings of the build and environment that affect Go's speed.
 func settings() (s string) {
 	if info, ok := debug.ReadBuildInfo(); ok {
 		i := slices.IndexFunc(info.Settings, func(b debug.BuildSetting) bool { return b.Key == "-race" && b.Value == "true" })

@@ -1,10 +1,10 @@
-// Package measure measures the receiver: what its durability costs on the way of
-// a delivery, and what of it grows with the journal.
+// Package measure measures the receiver: the cost of durability for a request, and
+// which costs grow with the journal.
 //
-// Whatever is compared runs in turn, round by round, so that a machine whose
-// speed drifts slows all alike; every figure to quote is a ratio within one
-// round. Servers are processes of their own, on loopback, on the same machine as
-// the client, which takes its share of the processors too.
+// Variants run in turn, round by round, so that a machine whose speed drifts slows
+// all of them alike. Every figure to quote is a ratio within one round. Servers are
+// processes of their own, on loopback. The client runs on the same machine and uses
+// its processors, too.
 package measure
 
 import (
@@ -21,7 +21,7 @@ type measurer struct {
 	base     string // scratch, on the disk that is measured
 	cache    string
 	next     serial
-	capacity float64 // of the full path, deliveries a second
+	capacity float64 // of the full path, requests a second
 	report   Report
 }
 
@@ -43,7 +43,7 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 		return nil, err
 	}
 	m.report.Machine = machine(base)
-	if m.o.Program == "" && strings.ContainsAny(o.Only, "sm") {
+	if m.o.Program == "" && strings.ContainsAny(o.Only, "smgbc") {
 		m.o.Program = filepath.Join(base, "kazoohook")
 		o.progress("building the receiver")
 		if err := buildProgram(ctx, m.o.Program); err != nil {
@@ -52,7 +52,9 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 	}
 	for i, part := range []func() error{
 		func() error { return m.ack(ctx) }, m.decoding, func() error { return m.starts(ctx) },
-		func() error { return m.memory(ctx) }, func() error { return m.queries(ctx) }, func() error { return m.arrivals(ctx) },
+		func() error { return m.memory(ctx) }, func() error { return m.queries(ctx) }, func() error { return m.arrivals(ctx) }, func() error { return m.growth(ctx) },
+		func() error { return m.onward(ctx) }, func() error { return m.backlog(ctx) },
+		func() error { return m.cluster(ctx) },
 	} {
 		if !strings.Contains(o.Only, Parts[i:i+1]) {
 			continue
@@ -65,5 +67,5 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 	return &m.report, nil
 }
 
-// fresh is a new, empty directory.
+// fresh makes a new, empty directory.
 func (m *measurer) fresh() (string, error) { return os.MkdirTemp(m.base, "data") }

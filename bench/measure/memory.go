@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Memory is what of the receiver is in RAM, at its highest, in a situation.
+// Memory is the receiver's peak resident memory in a situation.
 type Memory struct {
 	Situation string `json:"situation"`
 	PeakMB    Spread `json:"peak_mb"`
@@ -39,10 +39,10 @@ func (m *measurer) memory(ctx context.Context) error {
 	}
 	peaks := make([][]float64, len(situations))
 	for range m.o.Rounds {
-		for i, s := range situations { // each in a process of its own: memory is given back slowly
+		for i, s := range situations { // each in a process of its own, because memory is returned slowly
 			m.o.progress("memory, " + s.name)
 			dir := a.dir
-			if i > 1 { // what changes the journal has one of its own
+			if i > 1 { // a situation that changes the journal gets a copy
 				if dir, err = m.fresh(); err != nil {
 					return err
 				}
@@ -68,8 +68,8 @@ func (m *measurer) memory(ctx context.Context) error {
 	return nil
 }
 
-// queryAll reads events through the API, newest first, as much as one answer
-// gives at a time.
+// queryAll reads events through the API, newest first, with the largest possible
+// answers.
 func (p *program) queryAll(ctx context.Context, last, n int64) error {
 	const most = 100_000
 	for read := int64(0); read < n; read += most {
@@ -115,7 +115,7 @@ func (m *measurer) stream(ctx context.Context, p *program) error {
 	return nil
 }
 
-// follow opens a stream that ends with ctx, and tells when it shows an event.
+// follow opens a stream that ends with ctx, and reports on seen when it shows an event.
 func (p *program) follow(ctx context.Context, seen chan<- error) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.admin+"/api/events/stream", http.NoBody)
 	if err != nil {
@@ -128,14 +128,14 @@ func (p *program) follow(ctx context.Context, seen chan<- error) error {
 	}
 	go func() {
 		defer func() { _ = resp.Body.Close() }() // it was cut off
-		lines, told := bufio.NewScanner(resp.Body), false
+		lines, shown := bufio.NewScanner(resp.Body), false
 		for lines.Scan() {
-			if !told && len(lines.Bytes()) > 100 { // no heartbeat
-				told = true
+			if !shown && len(lines.Bytes()) > 100 { // no heartbeat
+				shown = true
 				seen <- nil
 			}
 		}
-		if !told {
+		if !shown {
 			seen <- errors.Join(errors.New("a stream ended without an event"), lines.Err())
 		}
 	}()

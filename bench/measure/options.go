@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Options say how thoroughly to measure. Full and Quick return sensible ones.
+// Options say what to measure and how thoroughly. Full and Quick return usable ones.
 type Options struct {
 	Rounds  int           // of each variant, interleaved
 	Span    time.Duration // length of one measurement
@@ -18,18 +18,20 @@ type Options struct {
 	Dir     string // on the disk to measure; default the system's temporary directory
 	Cache   string // where large journals are kept between runs; default below Dir, and removed
 	Program string // the receiver; default: built from ./cmd/kazoohook
+	Against string // an older build of bench, whose receive path is measured in the same rounds; default none
 	Only    string // parts to measure, letters of Parts; default all
-	Profile string // directory for profiles of the servers; default none
+	Profile string // directory for profiles of the servers, and of delivering; default none
 
-	Progress io.Writer // is told what is being done; default nobody
+	Progress io.Writer // gets a line for each step; may be nil
 }
 
 // Parts are the letters of what can be measured: ack path, decoding, start,
-// memory, queries, log lines.
-const Parts = "adsmql"
+// memory, queries, log lines, growth, delivering onward, memory with a backlog,
+// a cluster.
+const Parts = "adsmqlgobc"
 
-// Full is a measurement to quote: some ten minutes, and more the first time that
-// a large journal has to be made.
+// Full makes figures to quote. It takes about ten minutes, and more when a large
+// journal has to be made first.
 func Full() Options {
 	return Options{
 		Rounds: 5, Span: 2 * time.Second, Conns: []int{1, 16, 64}, Events: []int64{1_000, 1_000_000},
@@ -37,8 +39,7 @@ func Full() Options {
 	}
 }
 
-// Quick shows in less than a minute that everything can be measured; its figures
-// are rough.
+// Quick runs every measurement in less than a minute; its figures are rough.
 func Quick() Options {
 	return Options{
 		Rounds: 1, Span: 500 * time.Millisecond, Conns: []int{1, 16, 64}, Events: []int64{1_000, 20_000},
@@ -48,6 +49,6 @@ func Quick() Options {
 
 func (o Options) progress(text string) {
 	if o.Progress != nil {
-		_, _ = io.WriteString(o.Progress, text+"\n") // for people, if there are any
+		_, _ = io.WriteString(o.Progress, text+"\n") // only for people: an error doesn't matter
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"strconv"
 )
 
-// profile begins a processor profile in dir; stop ends it, and adds one of all
-// that was allocated. Without a dir it does nothing.
+// profile begins a processor profile in dir; stop ends it and adds a profile of all
+// allocations. Without a dir it does nothing.
 func profile(dir, variant string) (stop func() error, err error) {
 	if dir == "" {
 		return func() error { return nil }, nil

@@ -15,14 +15,15 @@ import (
 	"syscall"
 	"time"
 
-	"kazoohook/internal/crossbar/crossbartest"
+	"kazoohook/internal/fakekazoo"
 )
 
-// program is the real receiver, registered with a fake Kazoo of ours.
+// program is the real receiver, registered with a fake Kazoo.
 type program struct {
-	cmd            *exec.Cmd
-	public, admin  string        // addresses
-	listens, ready time.Duration // since the start of the process
+	cmd                   *exec.Cmd
+	public, admin         string        // addresses
+	listens, first, ready time.Duration // since the start of the process; first: until the first 200
+	killed                bool
 }
 
 // buildProgram makes the receiver as `make build` does.
@@ -36,17 +37,19 @@ func buildProgram(ctx context.Context, path string) error {
 }
 
 // withProgram runs the receiver on a data directory, waits until it is ready and
-// calls do.
-func (m *measurer) withProgram(ctx context.Context, data string, do func(*program) error) (err error) {
-	kazoo := crossbartest.New(crossbartest.Options{})
+// calls do. Then it stops the receiver by SIGTERM, unless do has killed it. environ
+// is added to the receiver's environment.
+func (m *measurer) withProgram(ctx context.Context, data string, do func(*program) error, environ ...string) (err error) {
+	kazoo := fakekazoo.New(fakekazoo.Options{})
 	defer kazoo.Close()
 	api := httptest.NewServer(kazoo.API())
 	defer api.Close()
 	p := &program{cmd: exec.CommandContext(ctx, m.o.Program, "serve")} //nolint:gosec // the receiver
 	p.cmd.Env = append(os.Environ(),
-		"KAZOO_API_URL="+api.URL, "KAZOO_USERNAME="+crossbartest.DefaultUsername, "KAZOO_PASSWORD="+crossbartest.DefaultPassword,
+		"KAZOO_API_URL="+api.URL, "KAZOO_USERNAME="+fakekazoo.DefaultUsername, "KAZOO_PASSWORD="+fakekazoo.DefaultPassword,
 		"KAZOO_ACCOUNT_NAME=acme", "PUBLIC_URL=http://127.0.0.1:1", "LISTEN_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0", "DATA_DIR="+data,
 		"HOOK_SECRET="+secret, "HOOKS=object:user:doc_deleted,channel_create", "JOURNAL_RETENTION=87600h", "LOG_FORMAT=json")
+	p.cmd.Env = append(p.cmd.Env, environ...)
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
 		return err
@@ -57,14 +60,20 @@ func (m *measurer) withProgram(ctx context.Context, data string, do func(*progra
 		return err
 	}
 	defer func() {
-		_ = p.cmd.Process.Signal(syscall.SIGTERM) // gone already: Wait says why
-		err = errors.Join(err, p.cmd.Wait())
+		_ = p.cmd.Process.Signal(syscall.SIGTERM) // if it has ended already, Wait reports why
+		if end := p.cmd.Wait(); !p.killed {
+			err = errors.Join(err, end)
+		}
 	}()
 	if err := p.awaitListening(out); err != nil {
 		return err
 	}
 	p.listens = time.Since(start)
 	go func() { _, _ = io.Copy(io.Discard, out) }()
+	if err := p.awaitFirst(ctx, &m.next); err != nil {
+		return err
+	}
+	p.first = time.Since(start)
 	if err := p.awaitReady(ctx); err != nil {
 		return err
 	}
@@ -72,7 +81,27 @@ func (m *measurer) withProgram(ctx context.Context, data string, do func(*progra
 	return do(p)
 }
 
-// awaitListening reads the log up to the line that tells the addresses.
+// awaitFirst sends requests until one is answered 200.
+func (p *program) awaitFirst(ctx context.Context, next *serial) error {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		_, err := senders(ctx, p.public, 1, func(s *sender) ([]time.Duration, error) {
+			return make([]time.Duration, 1), s.send(next.Add(1))
+		})
+		if err == nil {
+			return nil
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("the receiver took no request within a minute: %w", err)
+		}
+	}
+}
+
+func (p *program) kill() error {
+	p.killed = true
+	return p.cmd.Process.Kill()
+}
+
+// awaitListening reads the log up to the line that has the addresses.
 func (p *program) awaitListening(out io.Reader) error {
 	for lines := bufio.NewReader(out); ; {
 		text, err := lines.ReadBytes('\n')

@@ -11,20 +11,19 @@ import (
 	"kazoohook/internal/journal"
 )
 
-// Query is what a question to a journal takes, up to 100 events of an answer
-// included.
+// Query has the time of a query to a journal, with up to 100 events in the answer.
 type Query struct {
 	Events   int64  `json:"events"`
 	Kind     string `json:"kind"`
 	MedianMS Spread `json:"median_ms"`
 	P99MS    Spread `json:"p99_ms"`
 	Found    int    `json:"found"`              // events of an answer, on average
-	OfFirst  Spread `json:"median_of_smallest"` // ratio within each round: that of the smallest journal
+	OfFirst  Spread `json:"median_of_smallest"` // to that of the smallest journal; ratio within each round
 }
 
 type queryRound struct{ median, p99 float64 }
 
-// queries asks journals of all sizes, interleaved.
+// queries measures queries to journals of all sizes, interleaved.
 func (m *measurer) queries(ctx context.Context) error {
 	rounds := map[int64]map[string][]queryRound{}
 	found := map[int64]map[string]int{}
@@ -64,37 +63,61 @@ func (m *measurer) queries(ctx context.Context) error {
 	return nil
 }
 
-// ask puts every kind of question, each time about something else.
-func (a archive) ask(ctx context.Context, times int, tell func(kind string, times []time.Duration, events int)) error {
+// ask makes queries of every kind, each time with other values.
+func (a archive) ask(ctx context.Context, times int, report func(kind string, times []time.Duration, events int)) error {
 	j, err := journal.OpenReadOnly(ctx, journal.Options{Dir: a.dir})
 	if err != nil {
 		return err
 	}
-	defer func() { _ = j.Close() }()                         // read only
-	any := func() int64 { return rand.Int64N(a.events) + 1 } //nolint:gosec // which one is of no importance
-	at := func() time.Time { return a.start.Add(time.Duration(any()) * archiveEvery) }
-	for _, q := range []struct {
-		kind string
-		next func() event.Query
-	}{
-		{"newest", func() event.Query { return event.Query{} }},
-		{"of an account", func() event.Query { return event.Query{Accounts: []string{a.account(any())}} }},
-		{"of an object", func() event.Query { return event.Query{Objects: []string{a.object(any())}} }},
-		{"of a minute", func() event.Query { t := at(); return event.Query{Since: t, Until: t.Add(time.Minute)} }},
-		{"of an account before a time", func() event.Query { return event.Query{Accounts: []string{a.account(any())}, Until: at()} }},
-		{"of a rare name", func() event.Query { return event.Query{Events: []string{"user.deleted"}} }},
-	} {
+	defer func() { _ = j.Close() }() // read only
+	for _, q := range a.questions() {
 		took, found := make([]time.Duration, times), 0
 		for i := range took {
 			query := q.next()
 			start := time.Now()
-			recs, err := j.Query(ctx, query)
+			recs, _, err := j.Query(ctx, query)
 			if took[i] = time.Since(start); err != nil {
 				return fmt.Errorf("query %s: %w", q.kind, err)
 			}
 			found += len(recs)
 		}
-		tell(q.kind, took, found)
+		report(q.kind, took, found)
 	}
 	return nil
+}
+
+// question is one kind of query; next returns one with other values each time.
+type question struct {
+	kind string
+	next func() event.Query
+}
+
+// questions are the newest page of everything, of each condition, and of any two.
+func (a archive) questions() []question {
+	any := func() int64 { return rand.Int64N(a.events) + 1 } //nolint:gosec // which one is of no importance
+	at := func() time.Time { return a.start.Add(time.Duration(any()) * archiveEvery) }
+	conditions := []struct {
+		name string
+		add  func(*event.Query)
+	}{
+		{"event", func(q *event.Query) { q.Events = []string{"channel.answer"} }},
+		{"rare event", func(q *event.Query) { q.Events = []string{"user.deleted"} }},
+		{"account", func(q *event.Query) { q.Accounts = []string{a.account(any())} }},
+		{"object", func(q *event.Query) { q.Objects = []string{a.object(any())} }},
+		{"source", func(q *event.Query) { q.Sources = []event.Source{event.SourceWebhook} }},
+		{"rare source", func(q *event.Query) { q.Sources = []event.Source{event.SourceRecovered} }},
+		{"minute", func(q *event.Query) { q.Since = at(); q.Until = q.Since.Add(time.Minute) }},
+		{"until", func(q *event.Query) { q.Until = at() }},
+	}
+	list := []question{{"newest", func() event.Query { return event.Query{} }}}
+	for i, c := range conditions {
+		list = append(list, question{c.name, func() (q event.Query) { c.add(&q); return q }})
+		for _, d := range conditions[i+1:] {
+			if d.name == "rare "+c.name || c.name == "minute" { // they exclude each other
+				continue
+			}
+			list = append(list, question{c.name + ", " + d.name, func() (q event.Query) { c.add(&q); d.add(&q); return q }})
+		}
+	}
+	return list
 }

@@ -7,8 +7,8 @@ import (
 	"text/tabwriter"
 )
 
-// Report is all that was measured; parts that were not are empty. Times and
-// rates are those of this machine, ratios carry over.
+// Report has all figures; parts that were not measured are empty. Times and rates
+// are those of this machine, ratios carry over.
 type Report struct {
 	Machine    Machine    `json:"machine"`
 	SyncMicros Spread     `json:"sync_us"` // one write and sync of a page
@@ -20,15 +20,22 @@ type Report struct {
 	Starts     []Start    `json:"starts,omitempty"`
 	Memory     []Memory   `json:"memory,omitempty"`
 	Queries    []Query    `json:"queries,omitempty"`
+	Growth     []Growth   `json:"growth,omitempty"`
+
+	Onward      []Onward      `json:"onward,omitempty"`
+	OnwardDelay []OnwardDelay `json:"onward_delay,omitempty"`
+
+	Cluster  []Cluster  `json:"cluster,omitempty"`
+	TakeOver []TakeOver `json:"take_over,omitempty"`
 }
 
-// Print writes tables for people: median, and the least and most of the rounds.
+// Print writes tables for people: median, lowest and highest of the rounds.
 func (r *Report) Print(w io.Writer) error {
 	t := &tables{w: w}
 	t.text("%s\n", r.Machine)
-	if t.begin(len(r.Ack), "Receive path, closed loop", "variant", "connections", "a second", "of bare", "of no journal", "median µs", "p99 µs", "server CPU µs", "CPU of bare", "syncs/event", "peak MB") {
+	if t.begin(len(r.Ack), "Receive path, closed loop", "variant", "connections", "a second", "of bare", "of no journal", "of ideal", "of before", "median µs", "p99 µs", "server CPU µs", "CPU of bare", "syncs/event", "peak MB") {
 		for _, a := range r.Ack {
-			t.row(a.Variant, a.Conns, a.PerSecond, a.OfBare, a.OfNoJournal, a.MedianMicros, a.P99Micros, a.ServerCPU, a.CPUOfBare, figure(a.SyncsPerEvent.Median), a.PeakMB)
+			t.row(a.Variant, a.Conns, a.PerSecond, a.OfBare, a.OfNoJournal, a.OfIdeal, a.OfBefore, a.MedianMicros, a.P99Micros, a.ServerCPU, a.CPUOfBare, figure(a.SyncsPerEvent.Median), a.PeakMB)
 		}
 		t.end()
 		f := r.AckFloor
@@ -41,7 +48,7 @@ func (r *Report) Print(w io.Writer) error {
 		}
 		t.end()
 	}
-	if t.begin(len(r.LogLines), "From delivery to log line", "of capacity", "a second", "p50 µs", "p99 µs", "p50 of a sync", "p99 of a sync") {
+	if t.begin(len(r.LogLines), "From request to log line", "of capacity", "a second", "p50 µs", "p99 µs", "p50 of a sync", "p99 of a sync") {
 		for _, l := range r.LogLines {
 			t.row(l.OfCapacity, figure(l.PerSecond), l.P50Micros, l.P99Micros, l.P50OfSync, l.P99OfSync)
 		}
@@ -53,9 +60,9 @@ func (r *Report) Print(w io.Writer) error {
 		}
 		t.end()
 	}
-	if t.begin(len(r.Starts), "From the start of the process", "events", "listening ms", "ready ms", "ready of smallest", "idle MB") {
+	if t.begin(len(r.Starts), "From the start of the process", "events", "listening ms", "first 200 ms", "ready ms", "ready of smallest", "idle MB") {
 		for _, s := range r.Starts {
-			t.row(s.Events, s.ListenMS, s.ReadyMS, s.OfFirst, s.IdleMB)
+			t.row(s.Events, s.ListenMS, s.FirstMS, s.ReadyMS, s.OfFirst, s.IdleMB)
 		}
 		t.end()
 	}
@@ -68,6 +75,36 @@ func (r *Report) Print(w io.Writer) error {
 	if t.begin(len(r.Queries), "Queries, up to 100 events each", "kind", "events", "found", "median ms", "p99 ms", "median of smallest") {
 		for _, q := range r.Queries {
 			t.row(q.Kind, q.Events, q.Found, q.MedianMS, q.P99MS, q.OfFirst)
+		}
+		t.end()
+	}
+	if t.begin(len(r.Growth), "The whole program under full load, by the journal's size", "events", "connections", "a second", "of smallest", "p50 ms", "p99 ms", "peak MB", "first 200 after SIGKILL, ms") {
+		for _, g := range r.Growth {
+			t.row(g.Events, g.Conns, g.PerSecond, g.OfFirst, g.P50MS, g.P99MS, g.PeakMB, g.AfterKillMS)
+		}
+		t.end()
+	}
+	if t.begin(len(r.Onward), "Delivering onward to a local receiver", "at once", "a second", "bare client a second", "of bare") {
+		for _, o := range r.Onward {
+			t.row(o.Concurrency, o.PerSecond, o.BarePerSecond, o.OfBare)
+		}
+		t.end()
+	}
+	if t.begin(len(r.OnwardDelay), "From request to first attempt", "requests a second", "p50 µs", "p99 µs", "p99 of a sync") {
+		for _, d := range r.OnwardDelay {
+			t.row(figure(d.PerSecond), d.P50Micros, d.P99Micros, d.P99OfSync)
+		}
+		t.end()
+	}
+	if t.begin(len(r.Cluster), "A cluster under full load", "nodes", "connections", "a second", "of one node", "p50 ms", "p99 ms", "CPU µs a request", "peak MB a node") {
+		for _, c := range r.Cluster {
+			t.row(c.Nodes, c.Conns, c.PerSecond, c.OfSingle, c.P50MS, c.P99MS, c.CPUMicros, c.PeakMB)
+		}
+		t.end()
+	}
+	if t.begin(len(r.TakeOver), "The leader of a cluster is lost", "another leads after ms", "longest wait for an answer ms", "for a 200 ms") {
+		for _, o := range r.TakeOver {
+			t.row(o.LeaderMS, o.AnswerMS, o.LongestMS)
 		}
 		t.end()
 	}

@@ -19,22 +19,26 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"kazoohook/handlers"
+	"kazoohook/internal/consumer"
 	"kazoohook/internal/event"
 	"kazoohook/internal/journal"
-	"kazoohook/internal/sink"
 	"kazoohook/server"
 )
 
-// What is compared; each server is a process of its own.
+// The variants to compare; each server is a process of its own.
 const (
 	bare      = "bare"      // a chi handler that reads and parses the form
-	bareSync  = "bare+sync" // that writes and syncs a page before it answers, too
-	noJournal = "nojournal" // the program's path, but events go nowhere
+	bareSync  = "bare+sync" // a bare handler that writes and syncs a page before it answers
+	noJournal = "nojournal" // the program's path, but events are dropped
+	ideal     = "ideal"     // appends to a file, with a shared sync and the log lines, but no index
 	full      = "full"      // with the journal, synced to disk, and the log lines
 )
 
+// before is the variant full of another build, Options.Against.
+const before = "before"
+
 // ServerVariable is the environment variable that makes a process one of the
-// servers: whoever measures has to call Serve where it is set.
+// servers: a program that calls Run must call Serve if it is set.
 const ServerVariable = "KAZOOHOOK_BENCH_SERVER"
 
 const (
@@ -42,11 +46,11 @@ const (
 	profileVariable = "KAZOOHOOK_BENCH_PROFILE"
 )
 
-// serverReport is what a server tells of itself when asked.
+// serverReport has a server's figures about itself.
 type serverReport struct {
 	Appends, Transactions int64
 	CPU                   time.Duration
-	Lines                 []time.Duration // from delivery to log line
+	Lines                 []time.Duration // from request to log line
 }
 
 // Serve runs one variant until standard input ends. It prints its address first,
@@ -69,7 +73,14 @@ func Serve(ctx context.Context, variant string, stdin io.Reader, stdout io.Write
 	case bareSync:
 		run = serveBareSync
 	case noJournal:
-		run = func(ctx context.Context, at func(net.Addr)) error { return serveReceiver(ctx, nowhere{}, nil, at) }
+		run = func(ctx context.Context, at func(net.Addr)) error { return serveReceiver(ctx, nowhere{}, at) }
+	case ideal:
+		server.TuneRuntime() // as the program does
+		i, err := newIdeal(os.Getenv(dirVariable))
+		if err != nil {
+			return err
+		}
+		report, run = i.report, i.run
 	case full:
 		server.TuneRuntime() // as the program does
 		f, err := newFull(ctx, os.Getenv(dirVariable))
@@ -95,8 +106,8 @@ func Serve(ctx context.Context, variant string, stdin io.Reader, stdout io.Write
 	return g.Wait()
 }
 
-// serveBareSync is the least that a receiver does which keeps what it answers
-// 200 to. It is for one connection: several don't share a sync.
+// serveBareSync is the least work of a receiver that stores a request before its
+// 200. It is for one connection: several don't share a sync.
 func serveBareSync(ctx context.Context, at func(net.Addr)) (err error) {
 	p, err := newPages(os.Getenv(dirVariable), 1000)
 	if err != nil {
@@ -106,7 +117,7 @@ func serveBareSync(ctx context.Context, at func(net.Addr)) (err error) {
 	return serveBare(ctx, at, p.write)
 }
 
-// serveBare is the least that a receiver does, with something before the answer.
+// serveBare is the least work of a receiver; before is called before each answer.
 func serveBare(ctx context.Context, at func(net.Addr), before func() error) error {
 	r := chi.NewRouter()
 	r.Post("/kazoo/{secret}/{hook}", func(w http.ResponseWriter, r *http.Request) {
@@ -114,7 +125,7 @@ func serveBare(ctx context.Context, at func(net.Addr), before func() error) erro
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
-		_, _ = io.WriteString(w, "OK\n") // the client may have gone
+		_, _ = io.WriteString(w, "OK\n") // the client may have left
 	})
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
@@ -122,7 +133,7 @@ func serveBare(ctx context.Context, at func(net.Addr), before func() error) erro
 		return err
 	}
 	at(ln.Addr())
-	srv := &http.Server{Handler: r, ReadHeaderTimeout: 10 * time.Second}
+	srv := &http.Server{Handler: r, ReadHeaderTimeout: time.Minute}
 	context.AfterFunc(ctx, func() { _ = srv.Close() })
 	if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
 		return err
@@ -130,10 +141,10 @@ func serveBare(ctx context.Context, at func(net.Addr), before func() error) erro
 	return nil
 }
 
-// nowhere takes everything and keeps nothing.
+// nowhere is a journal that stores nothing.
 type nowhere struct{}
 
-// Append says that it was kept.
+// Append reports success.
 func (nowhere) Append(context.Context, event.Record) (event.Appended, error) {
 	return event.Appended{Seq: 1, ID: "01"}, nil
 }
@@ -142,11 +153,13 @@ func (nowhere) Append(context.Context, event.Record) (event.Appended, error) {
 func (nowhere) Acknowledged(event.Record, event.Appended, bool) {}
 
 // Refused does nothing.
-func (nowhere) Refused(event.Record) {}
+func (nowhere) Refused(event.Record, event.Appended) {}
 
 // serveReceiver is the program's own path, with its server and its handlers.
-func serveReceiver(ctx context.Context, j handlers.Journal, h handlers.History, at func(net.Addr)) error {
-	public, _ := handlers.New(handlers.Deps{Journal: j, History: h, Secret: secret, Metrics: handlers.NewMetrics([]string{"object"})})
+func serveReceiver(ctx context.Context, j handlers.Journal, at func(net.Addr)) error {
+	public := handlers.Public(handlers.PublicDeps{
+		Journal: j, Secret: secret, Common: handlers.Common{Metrics: handlers.NewMetrics([]string{"object"})},
+	})
 	s, err := server.New(ctx, server.Options{PublicAddr: "127.0.0.1:0", Public: public, DrainWindow: time.Millisecond})
 	if err != nil {
 		return err
@@ -155,7 +168,7 @@ func serveReceiver(ctx context.Context, j handlers.Journal, h handlers.History, 
 	return s.Serve(ctx)
 }
 
-// fullServer is the same with the journal and the log consumer.
+// fullServer is the program's path with the journal and the log consumer.
 type fullServer struct {
 	journal *journal.Journal
 	lines   *lineTimer
@@ -173,9 +186,9 @@ func newFull(ctx context.Context, dir string) (*fullServer, error) {
 func (f *fullServer) run(ctx context.Context, at func(net.Addr)) error {
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		return sink.NewConsumer(f.journal, sink.NewLogSink(f.lines, nil), sink.Options{Name: "log"}).Run(gctx)
+		return consumer.NewConsumer(f.journal, consumer.NewLogSink(f.lines, nil, 16<<10), consumer.Options{Name: "log"}).Run(gctx)
 	})
-	g.Go(func() error { return serveReceiver(gctx, f.journal, f.journal, at) })
+	g.Go(func() error { return serveReceiver(gctx, f.journal, at) })
 	return errors.Join(g.Wait(), f.journal.Close())
 }
 

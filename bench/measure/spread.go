@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// Spread is the middle and the ends of what was measured in the rounds.
+// Spread is the median, lowest and highest of a figure over the rounds.
 type Spread struct {
 	Median float64 `json:"median"`
 	Min    float64 `json:"min"`
 	Max    float64 `json:"max"`
 }
 
-// spreadOf sorts values. Of none it is zero.
+// spreadOf sorts values. Without values the spread is zero.
 func spreadOf(values []float64) Spread {
 	if len(values) == 0 {
 		return Spread{}
@@ -22,7 +22,7 @@ func spreadOf(values []float64) Spread {
 	return Spread{values[len(values)/2], values[0], values[len(values)-1]}
 }
 
-// String is for a table: the median, and the ends where they differ.
+// String is for a table: the median, and lowest and highest where they differ.
 func (s Spread) String() string {
 	if s.Min == s.Max {
 		return figure(s.Median)
@@ -30,7 +30,7 @@ func (s Spread) String() string {
 	return fmt.Sprintf("%s (%s-%s)", figure(s.Median), figure(s.Min), figure(s.Max))
 }
 
-// figure has three digits, and no exponent where people count.
+// figure formats a number with three digits, and large ones without an exponent.
 func figure(f float64) string {
 	if f >= 1000 {
 		return fmt.Sprintf("%.0f", f)
@@ -38,7 +38,7 @@ func figure(f float64) string {
 	return fmt.Sprintf("%.3g", f)
 }
 
-// over collects a figure of each round.
+// over returns the spread of a figure over the rounds.
 func over[T any](rounds []T, f func(T) float64) Spread {
 	values := make([]float64, len(rounds))
 	for i, r := range rounds {
@@ -47,8 +47,8 @@ func over[T any](rounds []T, f func(T) float64) Spread {
 	return spreadOf(values)
 }
 
-// ratios collects the quotient of a figure of each round and of the same round
-// of something else.
+// ratios returns the spread of the ratios of a figure to the same figure of base,
+// each within one round.
 func ratios[T any](rounds, base []T, f func(T) float64) Spread {
 	var values []float64
 	for i := range min(len(rounds), len(base)) {

@@ -43,7 +43,7 @@ func TestReceivedAt(t *testing.T) {
 	}
 }
 
-// What two ways of measuring decoding compare must do the same work.
+// The ways of decoding that are compared must do the same work.
 func TestHandWritten(t *testing.T) {
 	t.Parallel()
 	fields := handWritten(objectForm)

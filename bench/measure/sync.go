@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// pages is a file that has its room already and is written over and over, a
-// frame of a write-ahead log (a page and its header) at a time: what the log of
-// the journal is to the disk once it has been filled the first time.
+// pages is a preallocated file that is written over and over, one frame of a
+// write-ahead log (a page and its header) at a time. For the disk this is the same
+// as the journal's log once that has been filled for the first time.
 type pages struct {
 	mu    sync.Mutex
 	f     *os.File
@@ -48,8 +48,8 @@ func (p *pages) close() error {
 	return errors.Join(p.f.Close(), os.Remove(p.f.Name())) //nolint:gosec // our own name
 }
 
-// syncTime is the median time of some writes, one right after the other or, if
-// they take less than that, one every so often.
+// syncTime is the median time of n writes. They begin at intervals of every, or one
+// right after the other if they take longer.
 func syncTime(dir string, n int, every time.Duration) (_ time.Duration, err error) {
 	p, err := newPages(dir, n)
 	if err != nil {

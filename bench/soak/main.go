@@ -1,6 +1,6 @@
 // Command soak runs the real receiver for a long time under ordinary traffic,
 // restarts it now and then, and proves that nothing grows and that every event
-// is accounted for. See package endurance for what is looked at.
+// is accounted for. Package endurance describes what is checked.
 //
 //	go run ./bench/soak [-for 1h] [-rate 500] [-restart 2m] [-json FILE]
 package main
@@ -29,8 +29,8 @@ func main() {
 	os.Exit(code) //nolint:forbidigo // here only
 }
 
-// run is the program: 0 all is well, 1 something grew or was lost or it broke,
-// 2 usage.
+// run is the program. Exit codes: 0 passed, 1 something grew or was lost, or the run
+// failed, 2 usage.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var o endurance.Options
 	var file, output string
@@ -38,7 +38,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("soak", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.DurationVar(&o.For, "for", time.Hour, "how long")
-	flags.Float64Var(&o.Rate, "rate", 500, "deliveries a second")
+	flags.Float64Var(&o.Rate, "rate", 500, "requests a second")
 	flags.DurationVar(&o.Restart, "restart", 2*time.Minute, "time between restarts in the first half; negative: none")
 	flags.DurationVar(&o.Warm, "warm", 0, "left out at the beginning of each half; default twice the retention")
 	flags.DurationVar(&o.Retention, "retention", 6*time.Minute, "JOURNAL_RETENTION")
@@ -60,7 +60,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		o.Log = stdout
 	}
 	if err := soak(ctx, o, file, output, race, stdout, stderr); err != nil {
-		_, _ = fmt.Fprintf(stderr, "soak: %v\n", err) // nobody to tell otherwise
+		_, _ = fmt.Fprintf(stderr, "soak: %v\n", err) // nothing else can be done
 		return 1
 	}
 	return 0
@@ -82,7 +82,7 @@ func soak(ctx context.Context, o endurance.Options, file, output string, race bo
 		if err != nil {
 			return err
 		}
-		defer func() { _ = f.Close() }() // for people
+		defer func() { _ = f.Close() }() // only for people to read
 		o.Output = f
 	}
 	report, err := endurance.Run(ctx, o)

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestUsage maps mistakes to exit codes and words.
+// TestUsage maps mistakes to exit codes and messages.
 func TestUsage(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

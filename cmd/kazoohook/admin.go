@@ -17,6 +17,7 @@ import (
 	"syscall"
 
 	"kazoohook/config"
+	"kazoohook/internal/journal"
 )
 
 // admin talks to the admin listener of the running service.
@@ -25,7 +26,7 @@ type admin struct {
 	http        *http.Client
 }
 
-// errNotRunning says that nothing listens at the admin address.
+// errNotRunning reports that nothing listens at the admin address.
 var errNotRunning = errors.New("the service is not running")
 
 // newAdmin returns a client of the service that cfg describes.
@@ -41,12 +42,13 @@ func newAdmin(cfg *config.Config) (*admin, error) {
 // its body.
 func (a *admin) do(ctx context.Context, method, path string, query url.Values, body any, header http.Header) (*http.Response, error) {
 	var r io.Reader
+	given := query
 	if body != nil {
 		raw, err := json.Marshal(body)
 		if err != nil {
 			return nil, err
 		}
-		r = bytes.NewReader(raw)
+		r, given = bytes.NewReader(raw), fieldsOf(raw)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, a.base+path+"?"+query.Encode(), r)
 	if err != nil {
@@ -70,18 +72,36 @@ func (a *admin) do(ctx context.Context, method, path string, query url.Values, b
 	}
 	if resp.StatusCode != http.StatusOK {
 		defer func() { _ = resp.Body.Close() }() // only read from
-		return nil, a.refused(resp)
+		return nil, a.refused(resp, given)
 	}
 	return resp, nil
 }
 
-// refused turns a problem into an error for the person at the console.
-func (a *admin) refused(resp *http.Response) error {
+// fieldsOf returns the fields of a JSON object as parameters.
+func fieldsOf(raw []byte) url.Values {
+	var fields map[string]any
+	_ = json.Unmarshal(raw, &fields) // our own objects
+	v := url.Values{}
+	for name, value := range fields {
+		v.Set(name, fmt.Sprint(value))
+	}
+	return v
+}
+
+// refused turns a problem into an error for the operator. For a wrong argument, the
+// answer has its name and what is accepted, and given has the wrong one.
+func (a *admin) refused(resp *http.Response, given url.Values) error {
 	var problem struct{ Title, Detail string }
-	_ = json.NewDecoder(io.LimitReader(resp.Body, 64<<10)).Decode(&problem) // whoever answered may not speak JSON
+	_ = json.NewDecoder(io.LimitReader(resp.Body, 64<<10)).Decode(&problem) // the answer may not be JSON
+	name, accepted, _ := strings.Cut(problem.Detail, ":")
 	switch {
 	case resp.StatusCode == http.StatusUnauthorized:
 		return fmt.Errorf("%s wants another ADMIN_TOKEN (ADMIN_TOKEN_FILE) than the one given here", a.base)
+	case resp.StatusCode == http.StatusBadRequest && given.Has(name):
+		flag := strings.ReplaceAll(name, "_", "-")
+		return exit(codeUsage, fmt.Errorf("--%s %q is wrong; use%s", flag, strings.Join(given[name], ","), accepted))
+	case resp.StatusCode == http.StatusBadRequest:
+		return exit(codeUsage, errors.New("the service doesn't take these arguments; perhaps it runs another version than this command"))
 	case problem.Detail != "":
 		return fmt.Errorf("%s answered %s: %s", a.base, resp.Status, problem.Detail)
 	}
@@ -96,14 +116,28 @@ func (a *admin) post(ctx context.Context, path string, body, out any) error {
 	}
 	defer func() { _ = resp.Body.Close() }() // only read from
 	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
-		return fmt.Errorf("%s answered something else than JSON: %w", a.base, err)
+		return fmt.Errorf("%s gave an answer that is not JSON: %w", a.base, err)
 	}
 	return nil
 }
 
-// withAdmin runs f against the running service or, if there is none, against
-// the data directory, which is then served to nobody but f: every command works
-// the same either way.
+// withService runs f against the running service, for commands that need it.
+func withService(cfg *config.Config, command string, f func(*admin) error) error {
+	if cfg.AdminAddr.Off() {
+		return fmt.Errorf("%s needs the running service, and ADMIN_ADDR is off: it can't be reached", command)
+	}
+	a, err := newAdmin(cfg)
+	if err != nil {
+		return err
+	}
+	if err = f(a); errors.Is(err, errNotRunning) {
+		return fmt.Errorf("%s needs the running service: %w", command, err)
+	}
+	return err
+}
+
+// withAdmin runs f against the running service or, if there is none, against a
+// temporary server for the data directory. A query works the same either way.
 func (e *env) withAdmin(ctx context.Context, cfg *config.Config, f func(*admin) error) error {
 	if !cfg.AdminAddr.Off() {
 		a, err := newAdmin(cfg)
@@ -114,7 +148,7 @@ func (e *env) withAdmin(ctx context.Context, cfg *config.Config, f func(*admin) 
 			return err
 		}
 	}
-	if _, err := os.Stat(filepath.Join(cfg.DataDir, "journal.db")); err != nil {
+	if _, err := os.Stat(filepath.Join(cfg.DataDir, journal.FileName)); err != nil {
 		return fmt.Errorf("%w at ADMIN_ADDR %s, and DATA_DIR %s holds no journal", errNotRunning, cfg.AdminAddr, cfg.DataDir)
 	}
 	token := rand.Text()

@@ -1,46 +1,43 @@
+//go:build real
+
 package main
 
 import (
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
 
-// browserPatience is how long a browser on a busy machine may take for what is not
-// measured.
-const browserPatience = 15 * time.Second
+// browserLimit is how long a browser on a busy machine may take for a step whose time
+// isn't measured.
+const browserLimit = time.Minute
 
-// tab is a page in a real browser, with what its console complained of.
+// tab is a page in a real browser, with the errors from its console.
 type tab struct {
 	t   *testing.T
 	ctx context.Context
 
 	mu       sync.Mutex
-	expected func(string) bool // complaints that the test provokes
+	expected func(string) bool // errors that the test provokes
 	errors   []string
 }
 
-// newTab starts a browser of its own, or skips the test if there is none, which
-// in CI is a failure.
+// newTab starts its own browser.
 func newTab(t *testing.T) *tab {
 	t.Helper()
 	path := browserPath()
 	if path == "" {
-		const missing = "no chromium found: apt-get install chromium"
-		if os.Getenv("CI") == "true" {
-			t.Fatal(missing)
-		}
-		t.Skip(missing)
+		t.Fatal("no chromium found: apt-get install chromium")
 	}
 	allocator, stop := chromedp.NewExecAllocator(t.Context(), append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.NoSandbox, chromedp.DisableGPU,
@@ -49,12 +46,16 @@ func newTab(t *testing.T) *tab {
 	t.Cleanup(stop)
 	b := &tab{t: t}
 	ctx, closeTab := chromedp.NewContext(allocator, chromedp.WithListener(b.listen), chromedp.WithErrorf(func(string, ...any) {
-		// Messages of a newer browser than the protocol's description.
+		// Messages of a browser that is newer than the protocol's description.
 	}))
 	t.Cleanup(closeTab)
 	b.ctx = ctx
 	if err := chromedp.Do(ctx); err != nil {
 		t.Fatalf("start %s: %v", path, err)
+	}
+	// The page keeps the focus while other browsers are tested.
+	if _, err := chromedp.Call(ctx, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true}); err != nil {
+		t.Fatal(err)
 	}
 	return b
 }
@@ -99,7 +100,7 @@ func (b *tab) complain(text string) {
 	}
 }
 
-// expect lets complaints that hold one of texts pass from now on; none: no more.
+// expect accepts errors that contain one of texts from now on; without texts, none.
 func (b *tab) expect(texts ...string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -121,7 +122,7 @@ func (b *tab) complaints() []string {
 
 func (b *tab) do(actions ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, browserPatience)
+	ctx, cancel := context.WithTimeout(b.ctx, browserLimit)
 	defer cancel()
 	if err := chromedp.Do(ctx, actions...); err != nil {
 		b.t.Fatalf("%v; the page says:\n%s\nits console: %q", err, b.text(), b.complaints())
@@ -132,12 +133,12 @@ func (b *tab) do(actions ...chromedp.Action[chromedp.Void]) {
 func (b *tab) until(what, expression string) time.Duration {
 	b.t.Helper()
 	begin := time.Now()
-	for deadline := begin.Add(browserPatience); ; {
+	for deadline := begin.Add(browserLimit); ; {
 		if b.is(expression) {
 			return time.Since(begin)
 		}
 		if time.Now().After(deadline) {
-			b.t.Fatalf("%s: still not after %s; the page says:\n%s\nits console: %q", what, browserPatience, b.text(), b.complaints())
+			b.t.Fatalf("%s: still not after %s; the page says:\n%s\nits console: %q", what, browserLimit, b.text(), b.complaints())
 		}
 		select {
 		case <-b.ctx.Done():
@@ -149,7 +150,7 @@ func (b *tab) until(what, expression string) time.Duration {
 
 func (b *tab) is(expression string) bool {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, browserPatience)
+	ctx, cancel := context.WithTimeout(b.ctx, browserLimit)
 	defer cancel()
 	ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("Boolean("+expression+")"))
 	if err != nil {
@@ -174,7 +175,7 @@ func (b *tab) run(statement string) {
 	b.is("(() => { " + statement + "; })()")
 }
 
-// write puts text into an input, in place of what is there, as if it was typed.
+// write replaces the text of an input, as if it was typed.
 func (b *tab) write(selector, text string) {
 	b.t.Helper()
 	b.do(chromedp.Focus(chromedp.CSS(selector)))

@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
 
 	"kazoohook/config"
+	"kazoohook/internal/output"
+	"kazoohook/internal/redact"
 )
 
 // commands is the grammar. A command is a struct in a file of its own with a
@@ -20,56 +23,80 @@ type commands struct {
 	File    string           `name:"config" placeholder:"FILE" help:"YAML file of settings; KAZOOHOOK_CONFIG names it too."`
 	Version kong.VersionFlag `help:"Print the version."`
 
-	Serve       serveCmd       `cmd:"" help:"Register with Kazoo, receive, keep and log events: the main job."`
-	Demo        demoCmd        `cmd:"" help:"See it work: a fake Kazoo, the receiver and a stream of events in one process, without configuration."`
-	Fake        fakeCmd        `cmd:"" help:"Run the fake Kazoo alone, to develop and test against."`
-	Plan        planCmd        `cmd:"" help:"Print what registration would change, and change nothing; exit code 3 if there is something."`
-	Register    registerCmd    `cmd:"" help:"Register our hooks now, as serve does by itself."`
-	Unregister  unregisterCmd  `cmd:"" help:"Delete our hooks from Kazoo, and no others."`
-	Events      eventsCmd      `cmd:"" help:"Query the history, of the running service or of the data directory."`
-	Tail        tailCmd        `cmd:"" help:"Follow events live; goes on where it was after a lost connection."`
-	Replay      replayCmd      `cmd:"" help:"Have events handled again, e.g. printed to the log."`
-	Resync      resyncCmd      `cmd:"" help:"Compare Kazoo's objects with the snapshot now and report what was missed."`
-	Doctor      doctorCmd      `cmd:"" help:"Check everything that has to be right for events to arrive, and say what to do about what isn't."`
-	Config      configCmd      `cmd:"" help:"Print the effective configuration, secrets masked, and where each value comes from."`
-	Healthcheck healthcheckCmd `cmd:"" help:"Ask the running service whether it is well; for a container's health check."`
-	VersionCmd  versionCmd     `cmd:"" name:"version" help:"Print the version."`
+	Serve        serveCmd        `cmd:"" help:"Register with Kazoo, receive events, keep and log them: the main job."`
+	Demo         demoCmd         `cmd:"" help:"Show it at work: a fake Kazoo, the receiver and a stream of events in one process, without configuration."`
+	Fake         fakeCmd         `cmd:"" help:"Run the fake Kazoo alone, to develop and test against."`
+	Plan         planCmd         `cmd:"" help:"Print what registration would change, without changing it; exit code 3 if there are changes."`
+	Register     registerCmd     `cmd:"" help:"Register the hooks now; serve does it by itself."`
+	Unregister   unregisterCmd   `cmd:"" help:"Delete the hooks of this installation from Kazoo, and no others."`
+	Events       eventsCmd       `cmd:"" help:"Query the history, of the running service or of the data directory."`
+	Tail         tailCmd         `cmd:"" help:"Follow events live; after a lost connection it continues without a gap."`
+	Replay       replayCmd       `cmd:"" help:"Have the running service handle events again, e.g. print them to the log."`
+	Resync       resyncCmd       `cmd:"" help:"Have the running service compare Kazoo's objects with the snapshot now and report what was missed."`
+	Destinations destinationsCmd `cmd:"" help:"Show the destinations and how they are doing; preview, pause and resume them."`
+	Dead         deadCmd         `cmd:"" help:"Show or discard dead letters: events that a destination did not take."`
+	Redeliver    redeliverCmd    `cmd:"" help:"Have the running service deliver events to a destination again."`
+	Ping         pingCmd         `cmd:"" help:"Send one test message to a destination and print its answer."`
+	Cluster      clusterCmd      `cmd:"" help:"Show the nodes of the cluster: leader, lag, quorum; forget a lost node, or rebuild the log."`
+	Backup       backupCmd       `cmd:"" help:"Make a backup of the data directory, whether or not the service runs."`
+	Restore      restoreCmd      `cmd:"" help:"Make a data directory of a backup, while the service is stopped."`
+	Salvage      salvageCmd      `cmd:"" help:"Copy what can be read of a damaged journal into a new file, while the service is stopped."`
+	Doctor       doctorCmd       `cmd:"" help:"Check everything that events need to arrive, and say how to repair what is wrong."`
+	Config       configCmd       `cmd:"" help:"Print the effective configuration, secrets masked, and where each value comes from."`
+	Healthcheck  healthcheckCmd  `cmd:"" help:"Ask the running service whether it works; for a container's health check."`
+	VersionCmd   versionCmd      `cmd:"" name:"version" help:"Print the version."`
+	Completion   completionCmd   `cmd:"" hidden:"" help:"Print completions for a shell, or the manual page."`
+	Help         helpCmd         `cmd:"" help:"Print the commands, or the flags of one."`
 }
 
 func newCommands() *commands {
 	return &commands{
-		Serve:       serveCmd{settings: need(config.All)},
-		Plan:        planCmd{settings: need(byHand)},
-		Register:    registerCmd{settings: need(byHand)},
-		Unregister:  unregisterCmd{settings: need(byHand)},
-		Events:      eventsCmd{settings: need(history)},
-		Tail:        tailCmd{settings: need(history)},
-		Replay:      replayCmd{settings: need(history)},
-		Resync:      resyncCmd{settings: need(resyncSettings)},
-		Doctor:      doctorCmd{settings: need(config.All)},
-		Config:      configCmd{settings: need(config.All)},
-		Healthcheck: healthcheckCmd{settings: need(config.Listen)},
+		Serve:        serveCmd{settings: need(config.All)},
+		Plan:         planCmd{settings: need(byHand)},
+		Register:     registerCmd{settings: need(byHand)},
+		Unregister:   unregisterCmd{settings: need(byHand | config.Engine | config.Listen)},
+		Events:       eventsCmd{settings: need(history)},
+		Tail:         tailCmd{settings: need(history)},
+		Replay:       replayCmd{settings: need(history)},
+		Resync:       resyncCmd{settings: need(history)},
+		Destinations: destinationsCmd{settings: need(onward)},
+		Dead:         deadCmd{settings: need(onward)},
+		Redeliver:    redeliverCmd{settings: need(history)},
+		Ping:         pingCmd{settings: need(config.Onward)},
+		Cluster:      clusterCmd{settings: need(config.Listen)},
+		Backup:       backupCmd{settings: need(config.Journal)},
+		Restore:      restoreCmd{settings: need(config.Journal | config.Cluster)},
+		Salvage:      salvageCmd{settings: need(config.Journal)},
+		Doctor:       doctorCmd{settings: need(config.All)},
+		Config:       configCmd{settings: need(config.All)},
+		Healthcheck:  healthcheckCmd{settings: need(config.Listen)},
 	}
 }
 
 const description = `Durable webhook receiver for the Kazoo phone platform.
 
-Each setting is a flag, an environment variable and a key of the YAML file: --kazoo-api-url is KAZOO_API_URL and kazoo_api_url. The flag is stronger than the variable, the variable than the file.`
+Each setting is a flag, an environment variable and a key of the YAML file: --kazoo-api-url is KAZOO_API_URL and kazoo_api_url. Flags override the environment, which overrides the YAML file.`
 
-// env is what a command has of the world.
+// env is a command's environment.
 type env struct {
 	environ        []string // NAME=value
 	stdin          io.Reader
-	stdout, stderr io.Writer
+	stdout, stderr io.Writer // mask secrets
+	secrets        redact.Redactor
 	file           string // --config
 }
 
-// run is the whole program. It reports an error on stderr before it returns
-// it. It takes the environment as a list, where a getenv function is usual: a
-// misspelt variable can only be noticed by looking at all of them.
+// run is the whole program. It reports an error on stderr before it returns it. It
+// takes the environment as a list instead of a getenv function, because only a list
+// shows misspelt variables.
 func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) error {
-	err := execute(ctx, args, &env{environ: environ, stdin: stdin, stdout: stdout, stderr: stderr})
-	report(stderr, err)
+	e := &env{environ: environ, stdin: stdin}
+	e.stdout, e.stderr = maskedWriter{stdout, &e.secrets}, maskedWriter{stderr, &e.secrets}
+	err := execute(ctx, args, e)
+	report(e.stderr, err)
+	if o, ok := e.stderr.(*output.Output); ok {
+		flush(o)
+	}
 	return err
 }
 
@@ -87,6 +114,9 @@ func execute(ctx context.Context, args []string, e *env) error {
 	if err != nil {
 		return err
 	}
+	if len(args) > 0 && args[0] == "help" && !slices.Contains(args, "-h") && !slices.Contains(args, "--help") {
+		args = append(slices.Clone(args[1:]), "--help")
+	}
 	parsed, err := parser.Parse(args)
 	if exited {
 		return nil
@@ -99,7 +129,15 @@ func execute(ctx context.Context, args []string, e *env) error {
 	return parsed.Run(e)
 }
 
-// usageError adds where help is to be had.
+// helpCmd exists for the list of commands: execute turns it into -h.
+type helpCmd struct {
+	Command string `arg:"" optional:"" help:"The command."`
+}
+
+// Run does nothing.
+func (*helpCmd) Run() error { return nil }
+
+// usageError adds the command for help.
 func usageError(err error) error {
 	name := "kazoohook"
 	var parse *kong.ParseError
@@ -108,7 +146,7 @@ func usageError(err error) error {
 			name = cmd.FullPath()
 		}
 	}
-	return exit(codeUsage, fmt.Errorf("%w\nRun %q for help", err, name+" -h"))
+	return &exitError{code: codeUsage, err: err, hint: fmt.Sprintf("Run %q for help", name+" -h")}
 }
 
 // settings gives a command flags for the variables of some groups.
@@ -122,9 +160,9 @@ func need(group config.Group) settings {
 	return settings{Plugins: kong.Plugins{settingFlags(group)}, group: group}
 }
 
-// settingFlags makes a struct of pointers from the table of variables: a
-// pointer that is still nil after parsing is a flag that was not given, which
-// a value equal to the default could not tell.
+// settingFlags makes a struct of pointers from the table of variables. A pointer
+// that is nil after parsing is a flag that was not given; a plain value equal to
+// the default would not show that.
 func settingFlags(group config.Group) any {
 	var fields []reflect.StructField
 	for _, v := range config.Variables() {
@@ -178,5 +216,9 @@ func (s settings) given() map[string]string {
 
 // load reads the configuration of the command's groups.
 func (e *env) load(s settings) (*config.Config, error) {
-	return config.Load(config.Options{File: e.file, Environ: e.environ, Flags: s.given(), Need: s.group})
+	cfg, err := config.Load(config.Options{File: e.file, Environ: e.environ, Flags: s.given(), Need: s.group, Compile: judgeDestination})
+	if err == nil {
+		learnSecrets(&e.secrets, withTelemetry(cfg))
+	}
+	return cfg, err
 }

@@ -3,11 +3,13 @@ package main
 import (
 	"net/url"
 	"slices"
+	"time"
 
 	"github.com/rs/zerolog"
 
 	"kazoohook/config"
 	"kazoohook/internal/crossbar"
+	"kazoohook/internal/redact"
 	"kazoohook/registration"
 )
 
@@ -42,10 +44,10 @@ func hookSpecs(cfg *config.Config) []registration.Spec {
 	return specs
 }
 
-// hookNames are the path segments under which deliveries may come.
+// hookNames returns the last path segments of the hook URIs.
 func hookNames(specs []registration.Spec) []string {
 	var names []string
-	for _, s := range specs {
+	for _, s := range slices.Concat(specs, registration.HiddenSpecs(specs)) {
 		if !slices.Contains(names, s.Hook) {
 			names = append(names, s.Hook)
 		}
@@ -53,18 +55,29 @@ func hookNames(specs []registration.Spec) []string {
 	return names
 }
 
-func reconcileOptions(cfg *config.Config, secret string, log zerolog.Logger) registration.Options {
+// openKeys opens the keys with which Kazoo signs requests; nil if it doesn't sign.
+// With keep it generates and stores the first key if there is none.
+func openKeys(cfg *config.Config, keep bool, secrets *redact.Redactor) (*registration.Keyring, error) {
+	if cfg.KazooHMAC == config.HMACOff || cfg.HookFormat == config.FormatForm {
+		return nil, nil //nolint:nilnil // no keys are no error
+	}
+	return registration.OpenKeyring(cfg.DataDir, keep, secrets.Add)
+}
+
+func reconcileOptions(cfg *config.Config, secret string, keys *registration.Keyring, log zerolog.Logger) registration.Options {
+	specs := hookSpecs(cfg)
 	return registration.Options{
 		Desired: registration.Desired{
-			Owner: cfg.HookName, PublicURL: publicURL(cfg.PublicURL), Secret: secret, Specs: hookSpecs(cfg),
-			Retries: cfg.HookRetries, IncludeSubaccounts: cfg.IncludeSubaccounts,
+			Owner: cfg.HookName, PublicURL: publicURL(cfg.PublicURL), Secret: secret, PreviousSecret: cfg.HookSecretPrevious.Reveal(),
+			Specs: specs, Hidden: registration.HiddenSpecs(specs),
+			Retries: cfg.HookRetries, IncludeSubaccounts: cfg.IncludeSubaccounts, Format: string(cfg.HookFormat), InternalLegs: cfg.HookInternalLegs, Keys: keys,
 		},
 		AccountID: cfg.KazooAccountID, Interval: cfg.ReconcileInterval, Log: log,
 	}
 }
 
 func publicURL(u *url.URL) string {
-	if u == nil { // a command that needs none
+	if u == nil { // the command needs none
 		return ""
 	}
 	return u.String()
@@ -72,6 +85,7 @@ func publicURL(u *url.URL) string {
 
 func resyncOptions(cfg *config.Config, log zerolog.Logger) registration.ResyncOptions {
 	return registration.ResyncOptions{
-		Specs: hookSpecs(cfg), IncludeSubaccounts: cfg.IncludeSubaccounts, MaxDeletions: int(cfg.ResyncMaxDeletions), Log: log,
+		Specs: hookSpecs(cfg), IncludeSubaccounts: cfg.IncludeSubaccounts, AccountsInterval: time.Duration(cfg.AccountsInterval),
+		MaxDeletions: int(cfg.ResyncMaxDeletions), Log: log,
 	}
 }

@@ -16,10 +16,10 @@ import (
 	"kazoohook/registration"
 )
 
-// slowAnswer is a latency from which on something is wrong with Kazoo or the way.
+// slowAnswer is the latency that points to a problem in Kazoo or the network.
 const slowAnswer = 2 * time.Second
 
-// checkAPI asks the API something that needs no login.
+// checkAPI sends the API a request that needs no login.
 func (d *doctor) checkAPI(ctx context.Context) ([]finding, bool) {
 	if d.apiErr != nil {
 		return one(broken("correct the KAZOO_ settings", "%v", d.apiErr)), false
@@ -38,8 +38,8 @@ func (d *doctor) checkAPI(ctx context.Context) ([]finding, bool) {
 	return one(fine("%s answered in %s", base, text)), true
 }
 
-// apiFailed splits an error of the API into what happened and, where its text
-// ends with one, its hint.
+// apiFailed splits an error of the API into the error and its hint, if there is
+// one.
 func apiFailed(err error, advice string) finding {
 	text := err.Error()
 	if !strings.Contains(text, "KAZOO_API_RATE") {
@@ -58,7 +58,7 @@ func (d *doctor) checkClock(context.Context) ([]finding, bool) {
 	const most = 30 * time.Second
 	offset, known := d.api.ClockOffset()
 	if !known {
-		return one(skipped("Kazoo's answers tell no time")), true
+		return one(skipped("Kazoo's answers carry no date")), true
 	}
 	abs, side := offset.Abs().Round(time.Second), "ahead of"
 	if offset < 0 {
@@ -79,10 +79,10 @@ func (d *doctor) checkLogin(ctx context.Context) ([]finding, bool) {
 	return one(fine("logged in to account %q (%s)", account.Name, account.ID)), true
 }
 
-// checkAccount compares the login's account with the one to register on. That
-// the login may use it shows when its hooks are listed.
+// checkAccount compares the login's account with the one to register on. Listing
+// the hooks shows whether the login may use it.
 func (d *doctor) checkAccount(context.Context) ([]finding, bool) {
-	if id := d.cfg.KazooAccountID; id != "" && !strings.EqualFold(id, d.account.ID) {
+	if id := d.cfg.KazooAccountID; id != "" && id != d.account.ID {
 		login := d.account
 		d.account = crossbar.Account{ID: id}
 		return one(fine("hooks are registered on account %s (KAZOO_ACCOUNT_ID), another than the login's, %q", id, login.Name)), true
@@ -92,7 +92,7 @@ func (d *doctor) checkAccount(context.Context) ([]finding, bool) {
 
 // checkOffered compares HOOKS with what the cluster offers.
 func (d *doctor) checkOffered(context.Context) ([]finding, bool) {
-	specs, problems := registration.Expand(hookSpecs(d.cfg), d.offered)
+	specs, problems := registration.Expand(hookSpecs(d.cfg), d.offered, nil)
 	if len(problems) == 0 {
 		return one(fine("HOOKS %s: offered, %s to register", d.cfg.Hooks, counted(len(specs), "hook"))), true
 	}
@@ -103,8 +103,7 @@ func (d *doctor) checkOffered(context.Context) ([]finding, bool) {
 	return found, true
 }
 
-// checkSamples decodes every sample payload that the cluster serves as if it
-// had been delivered.
+// checkSamples decodes every sample payload of the cluster like a delivered event.
 func (d *doctor) checkSamples(ctx context.Context) ([]finding, bool) {
 	samples, err := d.api.Samples(ctx)
 	switch {
@@ -112,7 +111,7 @@ func (d *doctor) checkSamples(ctx context.Context) ([]finding, bool) {
 		return one(skipped("this Kazoo serves no samples")), true
 	case err != nil:
 		f := apiFailed(err, "try again, with a longer --timeout if time was short")
-		f.Status = statusWarn // the service does without
+		f.Status = statusWarn // the service doesn't need it
 		return one(f), true
 	}
 	total := 0
@@ -128,17 +127,17 @@ func (d *doctor) checkSamples(ctx context.Context) ([]finding, bool) {
 	}
 	what := fmt.Sprintf("%s of %s", counted(total, "sample"), counted(len(samples), "hook"))
 	if found == nil {
-		return one(fine("%s, all decoded", what)), true
+		return one(fine("%s, 0 not understood", what)), true
 	}
 	bad := len(found)
 	const most = 10
 	return append(found[:min(bad, most)], warned("see above", "%s, %d not understood", what, bad)), true
 }
 
-// decodeSample returns what is not understood of a sample.
+// decodeSample returns the problems of decoding a sample.
 func decodeSample(id string, raw json.RawMessage) string {
-	r := event.Route(event.Delivery{
-		Source: event.SourceWebhook, ReceivedAt: time.Now().UTC(), Hook: strings.TrimPrefix(id, "webhooks_"),
+	r := event.Route(event.Request{
+		Source: event.SourceWebhook, ReceivedAt: time.Now().UTC(), Hook: strings.TrimPrefix(id, "webhooks_"), HookID: id,
 		Method: http.MethodPost, ContentType: "application/json", Body: raw,
 	})
 	problems := event.Decode(r).Problems

@@ -17,7 +17,7 @@ const (
 	attemptsMost = 1000 // read; the newest come first
 )
 
-// checkAttempts explains why Kazoo's recent tries to deliver to us failed.
+// checkAttempts explains Kazoo's recent failed attempts to deliver to us.
 func (d *doctor) checkAttempts(ctx context.Context) ([]finding, bool) {
 	now := time.Now()
 	offset, _ := d.api.ClockOffset()
@@ -27,7 +27,7 @@ func (d *doctor) checkAttempts(ctx context.Context) ([]finding, bool) {
 	for a, err := range d.api.Attempts(ctx, d.account.ID, "", kazoo.Add(-attemptsSpan), kazoo.Add(time.Minute)) {
 		if err != nil {
 			f := apiFailed(err, "try again, with a longer --timeout if time was short; an account whose first month this is may have no record yet")
-			f.Status = statusWarn // nothing is missed by it
+			f.Status = statusWarn // it causes no loss
 			return one(f), true
 		}
 		if read++; read > attemptsMost {
@@ -36,7 +36,7 @@ func (d *doctor) checkAttempts(ctx context.Context) ([]finding, bool) {
 		if a.Result == "success" || !d.ours(a) {
 			continue
 		}
-		why := d.redactor.line(registration.Explain(a))
+		why := d.clean(registration.Explain(a))
 		if groups[why] == nil {
 			groups[why] = &attemptGroup{why: why}
 		}
@@ -53,7 +53,7 @@ func (d *doctor) checkAttempts(ctx context.Context) ([]finding, bool) {
 		sorted = append(sorted, g)
 	}
 	slices.SortFunc(sorted, func(a, b *attemptGroup) int { return cmp.Or(b.last.Compare(a.last), cmp.Compare(a.why, b.why)) })
-	const advice = "mend that: six failures within a minute switch the hook off. What was lost is recovered by the running service"
+	const advice = "repair that: six failures within a minute switch the hook off. What was lost is recovered by the running service"
 	var found []finding
 	for _, g := range sorted {
 		atLeast := ""
@@ -66,8 +66,8 @@ func (d *doctor) checkAttempts(ctx context.Context) ([]finding, bool) {
 	return found, true
 }
 
-// ours reports whether an attempt was one to reach us, also by a hook that has
-// been replaced since.
+// ours reports whether an attempt was made to us, also by a hook that was replaced
+// since.
 func (d *doctor) ours(a crossbar.Attempt) bool {
 	return strings.HasPrefix(a.URI, strings.TrimRight(d.cfg.PublicURL.String(), "/")+"/kazoo/") ||
 		slices.ContainsFunc(d.hooks, func(h crossbar.HookSummary) bool { return h.ID == a.HookID })
@@ -86,8 +86,8 @@ func (g *attemptGroup) add(a crossbar.Attempt, at time.Time) {
 	if at.After(g.last) {
 		g.last = at
 	}
-	if hook := strings.ToLower(a.HookEvent); hook != "" && !slices.Contains(g.hooks, hook) {
-		g.hooks = append(g.hooks, hook)
+	if a.HookEvent != "" && !slices.Contains(g.hooks, a.HookEvent) {
+		g.hooks = append(g.hooks, a.HookEvent)
 	}
 }
 

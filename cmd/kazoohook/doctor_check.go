@@ -7,21 +7,21 @@ import (
 	"time"
 )
 
-// check is one thing that doctor looks at.
+// check describes a check of doctor.
 type check struct {
 	name  string
 	needs needs
-	after []string      // checks to wait for, however they end
+	after []string      // checks to wait for, whatever their result
 	limit time.Duration // 0: doctor's timeout
-	// run returns what was found, and whether the checks that need this one can
-	// be made. It should heed ctx; one that can't is left behind.
+	// run returns the findings, and whether the checks that need this one can run.
+	// It should end with ctx; doctor does not wait for one that doesn't.
 	run func(ctx context.Context) (found []finding, usable bool)
 }
 
-// needs is without what a check can't be made.
+// needs is what a check requires.
 type needs struct {
 	settings []string // variables that have to be right
-	checks   []string // checks that have to be usable
+	checks   []string // checks that must have a usable result
 }
 
 func vars(names ...string) needs { return needs{settings: names} }
@@ -34,13 +34,12 @@ func (n needs) and(checks ...string) needs {
 // status is how a check ended.
 type status string
 
-// The statuses: as it should be; it works but not well or can't be told; events
-// are or will be missed; not looked at.
+// The statuses.
 const (
 	statusOK   status = "ok"
-	statusWarn status = "warn"
-	statusFail status = "fail"
-	statusSkip status = "skip"
+	statusWarn status = "warn" // works badly, or the state is unknown
+	statusFail status = "fail" // events are or will be missed
+	statusSkip status = "skip" // not checked
 )
 
 // finding is one line of the result.
@@ -69,14 +68,14 @@ func skipped(format string, args ...any) finding {
 
 func one(f finding) []finding { return []finding{f} }
 
-// outcome is a check's result, to be read once ended is closed.
+// outcome is a check's result. It may be read after ended is closed.
 type outcome struct {
 	ended  chan struct{}
 	found  []finding
 	usable bool
 }
 
-// run makes the checks side by side, each as soon as those that it needs have
+// run makes the checks concurrently, each as soon as those that it needs have
 // ended, and prints their findings in the order of the list.
 func (d *doctor) run(ctx context.Context, emit func(finding) error) error {
 	checks := d.checks()
@@ -104,7 +103,7 @@ func (d *doctor) run(ctx context.Context, emit func(finding) error) error {
 	return nil
 }
 
-// perform makes one check, or says why it can't be made.
+// perform makes one check, or reports why it can't be made.
 func (d *doctor) perform(ctx context.Context, c check, outcomes map[string]*outcome) ([]finding, bool) {
 	missing := ""
 	for _, name := range c.needs.checks {
@@ -129,10 +128,10 @@ func (d *doctor) perform(ctx context.Context, c check, outcomes map[string]*outc
 	return within(ctx, limit, c.run)
 }
 
-// grace is how long after its time a check may still say what it waited for.
-const grace = 250 * time.Millisecond
+// grace is the extra time in which a check may report what it waited for.
+const grace = 2 * time.Second
 
-// within runs a check for a limited time, even one that hangs in the kernel.
+// within runs a check for a limited time, even if the check hangs in the kernel.
 func within(ctx context.Context, limit time.Duration, run func(context.Context) ([]finding, bool)) ([]finding, bool) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()

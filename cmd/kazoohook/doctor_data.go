@@ -8,12 +8,17 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"kazoohook/internal/journal"
+	"kazoohook/internal/journal/archive"
+	sqlite "kazoohook/internal/journal/database"
 )
 
-// checkDataDir looks whether the data directory can be written to, without
-// writing, and whether others can read it.
+// checkDataDir checks, without writing, whether the data directory is writable, and
+// whether others can read it.
 func (d *doctor) checkDataDir(context.Context) ([]finding, bool) {
 	dir := absolute(d.cfg.DataDir)
 	const advice = "make it a directory that the service's user owns and can write to, or choose another DATA_DIR"
@@ -29,7 +34,7 @@ func (d *doctor) checkDataDir(context.Context) ([]finding, bool) {
 	case err != nil:
 		return one(broken(advice, "%s can't be looked at: %v", dir, bare(err))), false
 	case !info.IsDir():
-		return one(broken(advice, "%s is no directory", dir)), false
+		return one(broken(advice, "%s is not a directory", dir)), false
 	}
 	if err := writable(dir); err != nil {
 		return one(broken(advice, "%s %v", dir, err)), false
@@ -41,7 +46,7 @@ func (d *doctor) checkDataDir(context.Context) ([]finding, bool) {
 	return one(fine("%s is writable and its owner's only", dir)), true
 }
 
-// writable asks the kernel whether files can be made in dir.
+// writable asks the kernel whether files can be created in dir.
 func writable(dir string) error {
 	err := unix.Access(dir, unix.W_OK|unix.X_OK)
 	switch {
@@ -50,14 +55,32 @@ func writable(dir string) error {
 	case errors.Is(err, unix.EACCES):
 		return fmt.Errorf("can't be written to by user id %d", os.Getuid())
 	case errors.Is(err, unix.ENOTDIR):
-		return errors.New("is no directory")
+		return errors.New("is not a directory")
 	case err != nil:
 		return fmt.Errorf("can't be written to: %w", err)
 	}
 	return nil
 }
 
-// checkDisk looks at the room that is left for the journal.
+// disk is the room on a directory's disk, in bytes.
+type disk struct {
+	free, total uint64 // free: for this user
+	noInode     bool   // no more files can be created
+}
+
+func diskOf(dir string) (disk, error) {
+	var fsys unix.Statfs_t
+	if err := unix.Statfs(dir, &fsys); err != nil {
+		return disk{}, err
+	}
+	size := uint64(fsys.Bsize) // the types differ between systems; none is negative
+	return disk{
+		free: uint64(fsys.Bavail) * size, total: uint64(fsys.Blocks) * size, //nolint:unconvert // likewise
+		noInode: fsys.Files > 0 && fsys.Ffree == 0,
+	}, nil
+}
+
+// checkDisk checks the room for the journal.
 func (d *doctor) checkDisk(context.Context) ([]finding, bool) {
 	const (
 		little = 1 << 30
@@ -65,15 +88,15 @@ func (d *doctor) checkDisk(context.Context) ([]finding, bool) {
 		advice = "make room, or bound the journal by JOURNAL_RETENTION and JOURNAL_MAX_BYTES; a full disk makes the service refuse events"
 	)
 	dir := existing(absolute(d.cfg.DataDir))
-	var fsys unix.Statfs_t
-	if err := unix.Statfs(dir, &fsys); err != nil {
-		return one(warned("look at it by hand", "the room at %s can't be told: %v", dir, err)), true
+	room, err := diskOf(dir)
+	if err != nil {
+		return one(warned("look at it by hand", "the free space at %s is not known: %v", dir, err)), true
 	}
-	free := uint64(fsys.Bavail) * uint64(fsys.Bsize) //nolint:unconvert // the types differ between systems; none is negative
+	free := room.free
 	switch {
 	case free < none:
 		return one(broken(advice, "only %s free at %s", bytesText(free), dir)), true
-	case fsys.Files > 0 && fsys.Ffree == 0:
+	case room.noInode:
 		return one(broken(advice, "no inode is left at %s, so no file can be made", dir)), true
 	case free < little:
 		return one(warned(advice, "only %s free at %s", bytesText(free), dir)), true
@@ -81,12 +104,14 @@ func (d *doctor) checkDisk(context.Context) ([]finding, bool) {
 	return one(fine("%s free at %s", bytesText(free), dir)), true
 }
 
-// checkJournal looks at the journal's file from outside: opening the journal
-// would take it from a service that starts just now.
+// checkJournal checks the journal's file without opening the journal, which could
+// block a service that is starting.
 func (d *doctor) checkJournal(context.Context) ([]finding, bool) {
-	path := filepath.Join(absolute(d.cfg.DataDir), "journal.db")
+	path := filepath.Join(absolute(d.cfg.DataDir), journal.FileName)
 	info, err := os.Stat(path)
 	switch {
+	case sqlite.Orphaned(path) != nil:
+		return one(broken("do one of these: until then the service doesn't start", "%v", sqlite.Orphaned(path))), false
 	case errors.Is(err, fs.ErrNotExist) && d.running.Load():
 		return one(warned("run doctor with the DATA_DIR of the running service", "%s doesn't exist although a service runs", path)), true
 	case errors.Is(err, fs.ErrNotExist):
@@ -95,7 +120,7 @@ func (d *doctor) checkJournal(context.Context) ([]finding, bool) {
 		return one(broken("make DATA_DIR readable for this user", "%s can't be looked at: %v", path, bare(err))), false
 	}
 	if err := sqliteFile(path); err != nil {
-		return one(broken("restore it from a copy, or move it away: the next start makes a new one and what Kazoo still has is recovered",
+		return one(broken("restore a backup (kazoohook restore --replace), or move "+path+"* away: the next start makes a new one and what Kazoo still has is recovered",
 			"%s %v", path, err)), false
 	}
 	size := uint64(info.Size())
@@ -113,7 +138,28 @@ func (d *doctor) checkJournal(context.Context) ([]finding, bool) {
 	return one(fine("%s, %s, %s", path, bytesText(size), use)), true
 }
 
-// sqliteFile tells a database from something else by its first bytes
+// checkIntegrity reads the whole journal and looks for damage, within a check's
+// time. It doesn't disturb a running service.
+func (d *doctor) checkIntegrity(ctx context.Context) ([]finding, bool) {
+	dir := absolute(d.cfg.DataDir)
+	if _, err := os.Stat(filepath.Join(dir, journal.FileName)); err != nil {
+		return one(fine("no journal yet")), true
+	}
+	limited, cancel := context.WithTimeout(ctx, d.timeout*9/10)
+	defer cancel()
+	found, err := archive.CheckDir(limited, dir)
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return one(warned("run doctor with a longer --timeout, e.g. 5m", "no damage found in %s; the journal is too large to read it whole", d.timeout*9/10)), true
+	case err != nil:
+		return one(broken("make DATA_DIR readable for this user", "the journal can't be read: %v", bare(err))), true
+	case len(found) == 0:
+		return one(fine("every event of the journal can be read")), true
+	}
+	return one(broken("stop the service and run kazoohook salvage, see docs/operations.md", "the journal is damaged: %s", strings.Join(found, "; "))), true
+}
+
+// sqliteFile checks a file's first bytes for a database
 // (https://www.sqlite.org/fileformat.html). An empty file is a new database.
 func sqliteFile(path string) error {
 	f, err := os.Open(path)
@@ -134,7 +180,7 @@ func sqliteFile(path string) error {
 	return nil
 }
 
-// existing is the nearest directory above path, or path itself, that exists.
+// existing returns the nearest existing directory: path or one above it.
 func existing(path string) string {
 	for {
 		if _, err := os.Stat(path); err == nil || path == filepath.Dir(path) {
@@ -151,7 +197,7 @@ func absolute(dir string) string {
 	return dir
 }
 
-// bare leaves out the path that the message names already.
+// bare removes the path, which the message names already.
 func bare(err error) error {
 	var path *fs.PathError
 	if errors.As(err, &path) {

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestDataDirNotWritable: the directory's mode forbids writing, also where the
-// tests run as root.
+// TestDataDirNotWritable: the directory's mode forbids writing, even if the tests run
+// as root.
 func TestDataDirNotWritable(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -22,8 +22,8 @@ func TestDataDirNotWritable(t *testing.T) {
 	results := make(chan []finding, 2)
 	go func() {
 		defer close(results)
-		// Root may write anywhere by its capabilities, which are a thread's. The
-		// thread ends with this goroutine, because it stays locked.
+		// Root may write anywhere because of capabilities, which belong to a thread.
+		// The thread ends with this goroutine, because it stays locked.
 		runtime.LockOSThread()
 		header, none := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, [2]unix.CapUserData{}
 		if err := unix.Capset(&header, &none[0]); err != nil {

@@ -11,7 +11,7 @@ import (
 	"kazoohook/registration"
 )
 
-// checkEnabled lists our hooks and looks for those that Kazoo switched off.
+// checkEnabled lists our hooks and reports those that are switched off.
 func (d *doctor) checkEnabled(ctx context.Context) ([]finding, bool) {
 	list, err := d.api.Hooks(ctx, d.account.ID)
 	if err != nil {
@@ -28,17 +28,17 @@ func (d *doctor) checkEnabled(ctx context.Context) ([]finding, bool) {
 			if h.DisableReason != "" {
 				reason = "Kazoo says " + strconv.Quote(h.DisableReason)
 			}
-			off.add(h.Name, h.ID, broken("mend what \"attempts\" shows; a running service enables the hook by itself, otherwise: kazoohook register",
-				"switched off, so that nothing comes of it (%s)", reason))
+			off.add(h.Name, h.ID, broken("repair what \"attempts\" shows; a running service enables the hook by itself, otherwise: kazoohook register",
+				"switched off: Kazoo sends none of its events (%s)", reason))
 		}
 	}
 	switch {
 	case len(d.hooks) == 0:
-		return one(skipped("no hook on the account carries our mark %q (HOOK_NAME)", d.cfg.HookName)), true
+		return one(skipped("no hook on the account has our name %q (HOOK_NAME)", d.cfg.HookName)), true
 	case len(off) > 0:
 		return off.list(), true
 	}
-	return one(fine("%s with our mark, none switched off", counted(len(d.hooks), "hook"))), true
+	return one(fine("%s with our name, none switched off", counted(len(d.hooks), "hook"))), true
 }
 
 // checkRegistered plans what registration would change, and changes nothing.
@@ -46,15 +46,19 @@ func (d *doctor) checkRegistered(ctx context.Context) ([]finding, bool) {
 	if d.secret.err != nil {
 		return one(broken("make the file readable for this user, or give HOOK_SECRET", "the hook secret is not known: %v", d.secret.err)), false
 	}
-	r := registration.NewReconciler(d.api, reconcileOptions(d.cfg, d.secret.value, zerolog.Nop()))
+	keys, err := openKeys(d.cfg, false, d.secrets)
+	if err != nil {
+		return one(broken("make the file readable for this user, or remove it to have a new key generated", "the signing keys are not known: %v", err)), false
+	}
+	r := registration.NewReconciler(d.api, reconcileOptions(d.cfg, d.secret.value, keys, zerolog.Nop()))
 	changes, _, err := r.Plan(ctx)
 	if err != nil {
 		return one(apiFailed(err, "check that the login may manage the account's webhooks")), false
 	}
 	var pending hookFindings
 	for _, c := range changes {
-		if c.Kind != registration.Enable { // checkEnabled's
-			pending.add(c.Hook.Name, c.Hook.ID, d.pending(c))
+		if c.Kind != registration.Enable { // reported by checkEnabled
+			pending.add(c.Hook.Name+note(c.Purpose), c.Hook.ID, d.pending(c))
 		}
 	}
 	if len(pending) == 0 {
@@ -63,7 +67,7 @@ func (d *doctor) checkRegistered(ctx context.Context) ([]finding, bool) {
 	return pending.list(), true
 }
 
-// pending says what a change that has not been made yet means.
+// pending returns the finding for a pending change.
 func (d *doctor) pending(c registration.Change) finding {
 	const advice = "a running service does it by itself (its log says why not), otherwise: kazoohook register"
 	switch c.Kind {
@@ -93,8 +97,8 @@ func (d *doctor) pending(c registration.Change) finding {
 	return broken(advice, "%s", what)
 }
 
-// hookFindings says the same of many hooks in one line: where the cluster has
-// no "all", an entry of HOOKS is dozens of them.
+// hookFindings merges equal findings of many hooks into one line: if the cluster
+// has no "all", an entry of HOOKS means dozens of hooks.
 type hookFindings []hookFinding
 
 type hookFinding struct {
@@ -134,5 +138,5 @@ func (l hookFindings) list() []finding {
 }
 
 func sameButSecret(a, b string) bool {
-	return hookSegment.ReplaceAllString(a, "$1") == hookSegment.ReplaceAllString(b, "$1")
+	return withoutForeign(a) == withoutForeign(b)
 }

@@ -21,37 +21,42 @@ import (
 
 	"kazoohook/config"
 	"kazoohook/handlers"
-	"kazoohook/internal/crossbar/crossbartest"
+	"kazoohook/internal/fakekazoo"
+	"kazoohook/internal/journal"
 )
 
-// marked is in every secret of a patient and must not be in what doctor prints.
+// marked is in every secret of a patient. doctor must not print it.
 const marked = "MARKED"
 
-// patience is enough for every check that doesn't hang.
-const patience = 20 * time.Second
+// ample is enough time for every check that doesn't hang.
+const ample = time.Minute
 
-// patient is a deployment for doctor to look at, with nothing wrong: a fake
-// Kazoo, a service that answers, registered hooks.
+// patient is a healthy deployment for doctor to examine: a fake Kazoo, a service that
+// answers, registered hooks.
 type patient struct {
-	*crossbartest.Kazoo
+	*fakekazoo.Kazoo
 	env     map[string]string
-	checks  []handlers.Check // what the service says of itself
+	checks  []handlers.Check // what the service says about itself
 	timeout time.Duration    // of a check
 }
 
-func newPatient(t *testing.T, o crossbartest.Options) *patient {
+func newPatient(t *testing.T, o fakekazoo.Options) *patient {
 	t.Helper()
 	o.Password, o.BucketsOff, o.Speed = marked+"-password", true, 50
-	p := &patient{Kazoo: crossbartest.New(o), checks: []handlers.Check{{Name: "hooks", OK: true}}, timeout: patience}
+	p := &patient{Kazoo: fakekazoo.New(o), checks: []handlers.Check{{Name: "hooks", OK: true}}, timeout: ample}
 	t.Cleanup(p.Close)
-	public, admin := handlers.New(handlers.Deps{Ready: func(context.Context) []handlers.Check { return p.checks }})
+	common := handlers.Common{Ready: func(context.Context) []handlers.Check { return p.checks }}
+	public, admin := handlers.Public(handlers.PublicDeps{Common: common}), handlers.Admin(handlers.AdminDeps{Common: common})
 	dir := filepath.Join(t.TempDir(), "data")
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	put(t, filepath.Join(dir, "journal.db"), "SQLite format 3\x00"+strings.Repeat("x", 2032))
+	j, err := journal.Open(t.Context(), journal.Options{Dir: dir})
+	if err := errors.Join(err, j.Close()); err != nil {
+		t.Fatal(err)
+	}
 	p.env = map[string]string{
-		"KAZOO_API_URL": serve(t, p.API()), "KAZOO_USERNAME": crossbartest.DefaultUsername, "KAZOO_PASSWORD": marked + "-password",
+		"KAZOO_API_URL": serve(t, p.API()), "KAZOO_USERNAME": fakekazoo.DefaultUsername, "KAZOO_PASSWORD": marked + "-password",
 		"KAZOO_ACCOUNT_NAME": "acme", "KAZOO_API_RATE": "10",
 		"PUBLIC_URL": serve(t, public), "HOOK_SECRET": marked + "-hook-secret-0123", "HOOK_SECRET_PREVIOUS": marked + "-former-secret-01",
 		"ADMIN_TOKEN": marked + "-admin-token-012", "DATA_DIR": dir,
@@ -68,7 +73,7 @@ func serve(t *testing.T, h http.Handler) string {
 	return srv.URL
 }
 
-// closed is an address at which nothing listens: no program gets it by chance.
+// closed is an address at which nothing listens, and no program will by chance.
 const closed = "127.0.0.1:1"
 
 func (p *patient) world(stdout, stderr io.Writer) *env {
@@ -82,20 +87,20 @@ func (p *patient) world(stdout, stderr io.Writer) *env {
 // register registers the hooks as a service would.
 func (p *patient) register(t *testing.T) *patient {
 	t.Helper()
-	c := registerCmd{settings: need(byHand)}
+	c := registerCmd{answerTimeout: answerTimeout{limitFlag(time.Minute)}, settings: need(byHand)}
 	if err := c.Run(t.Context(), p.world(io.Discard, io.Discard)); err != nil {
 		t.Fatalf("register: %v", err)
 	}
 	return p
 }
 
-// examine runs doctor and returns its output, which holds no secret and of
-// which nothing came but words.
+// examine runs doctor and returns its output. It checks that the output has no secret,
+// and that doctor changed nothing.
 func (p *patient) examine(t *testing.T, format string) (stdout string, err error) {
 	t.Helper()
 	hooks, sessions, files := p.Hooks(), p.Sessions(), list(t, filepath.Dir(p.env["DATA_DIR"]))
 	var out, stderr bytes.Buffer
-	c := doctorCmd{Format: format, Timeout: p.timeout, settings: need(config.All)}
+	c := doctorCmd{Format: format, Timeout: limitFlag(p.timeout), settings: need(config.All)}
 	err = c.Run(t.Context(), p.world(&out, &stderr))
 	report(&stderr, err)
 	sum := md5.Sum([]byte(p.env["KAZOO_USERNAME"] + ":" + p.env["KAZOO_PASSWORD"])) //nolint:gosec // Kazoo's credentials
@@ -104,7 +109,7 @@ func (p *patient) examine(t *testing.T, format string) (stdout string, err error
 			t.Errorf("%q of a secret was printed:\n%s%s", secret, &out, &stderr)
 		}
 	}
-	forgetful := cmpopts.IgnoreFields(crossbartest.HookState{}, "Failures") // Kazoo forgets them by itself
+	forgetful := cmpopts.IgnoreFields(fakekazoo.HookState{}, "Failures") // Kazoo forgets failures by itself
 	if diff := cmp.Diff(hooks, p.Hooks(), forgetful); diff != "" {
 		t.Errorf("hooks were changed:\n%s", diff)
 	}
@@ -160,8 +165,8 @@ func (p *patient) findings(t *testing.T) map[string][]finding {
 	return byCheck
 }
 
-// want compares findings with "status text" for the checks named; the others
-// have to be fine, or "warn" where the patient lives on loopback.
+// want compares findings with "status text" for the checks in wanted. The others must
+// be fine, or "warn" where the patient is on loopback.
 func want(t *testing.T, got map[string][]finding, wanted map[string][]string) {
 	t.Helper()
 	for name, list := range got {
@@ -175,7 +180,7 @@ func want(t *testing.T, got map[string][]finding, wanted map[string][]string) {
 		}
 		for i, f := range list {
 			if name == "api" && w[i] == "" && strings.Contains(f.Found, "to answer") {
-				continue // right on a machine with too much to do
+				continue // correct on an overloaded machine
 			}
 			status, text, _ := strings.Cut(w[i], " ")
 			if status == "" {
@@ -188,18 +193,18 @@ func want(t *testing.T, got map[string][]finding, wanted map[string][]string) {
 	}
 }
 
-func (p *patient) inject(t *testing.T, f crossbartest.Fault) {
+func (p *patient) inject(t *testing.T, f fakekazoo.Fault) {
 	t.Helper()
 	if _, err := p.Inject(f); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// deleteUsers deletes users and waits until Kazoo has told of it or given up.
+// deleteUsers deletes users and waits until Kazoo has delivered that or given up.
 func (p *patient) deleteUsers(t *testing.T, n int) {
 	t.Helper()
 	for range n {
-		u, err := p.CreateUser(crossbartest.User{})
+		u, err := p.CreateUser(fakekazoo.User{})
 		if err == nil {
 			err = p.DeleteUser(u.ID)
 		}
@@ -214,7 +219,7 @@ func (p *patient) deleteUsers(t *testing.T, n int) {
 
 func put(t *testing.T, path, content string) {
 	t.Helper()
-	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil { //nolint:gosec // the tests' own paths
 		t.Fatal(err)
 	}
 }

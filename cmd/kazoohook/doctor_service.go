@@ -12,17 +12,18 @@ import (
 	"kazoohook/config"
 )
 
-// checkService asks the service that runs on this machine how it is: the admin
-// listener, which tells more, or else the public one.
+// checkService asks the service on this machine for its readiness: the admin
+// listener, which has more details, or else the public one.
 func (d *doctor) checkService(ctx context.Context) ([]finding, bool) {
 	const notHere = "start it with \"kazoohook serve\", or run doctor where it runs, with its settings"
 	var asked []string
-	for _, addr := range []config.Addr{d.cfg.AdminAddr, d.cfg.ListenAddr} {
+	for i, addr := range []config.Addr{d.cfg.AdminAddr, d.cfg.ListenAddr} {
 		host, err := dialable(addr)
 		if err != nil {
-			continue // off, or a port that only the service knows
+			continue // off, or a port chosen at the start
 		}
-		got, err := get(ctx, &http.Transport{DisableKeepAlives: true}, "http://"+host+"/readyz")
+		scheme := []string{"http://", publicScheme(d.cfg)}[i]
+		got, err := get(ctx, ourselves(), scheme+host+"/readyz")
 		if errors.Is(err, syscall.ECONNREFUSED) {
 			asked = append(asked, host)
 			continue
@@ -37,7 +38,7 @@ func (d *doctor) checkService(ctx context.Context) ([]finding, bool) {
 	return one(warned(notHere, "no service runs here: nothing listens at %s", strings.Join(asked, " or "))), true
 }
 
-// readiness says what an answer of /readyz means.
+// readiness returns the finding for an answer of /readyz.
 func readiness(host string, got answer, err error) finding {
 	const stranger = "another program has the port: end it, or choose other addresses (LISTEN_ADDR, ADMIN_ADDR)"
 	if err != nil {
@@ -66,7 +67,7 @@ func readiness(host string, got answer, err error) finding {
 	return broken("the other checks and the service's log say why", "runs but is not ready, says %s: %s", host, strings.Join(why, "; "))
 }
 
-// answer is what a GET brought.
+// answer is the answer to a GET.
 type answer struct {
 	status int
 	header http.Header
@@ -74,7 +75,7 @@ type answer struct {
 }
 
 // get fetches a URL without following redirects and without the environment's
-// proxies: Kazoo doesn't use them either.
+// proxies, which Kazoo doesn't use.
 func get(ctx context.Context, transport *http.Transport, target string) (answer, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, http.NoBody)
 	if err != nil {

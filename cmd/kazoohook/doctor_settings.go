@@ -9,8 +9,8 @@ import (
 	"kazoohook/config"
 )
 
-// partly is a configuration of which some settings may be wrong: a harmless
-// value stands in for each of those, and checks that need them are skipped.
+// partly is a configuration in which settings may be wrong. Each wrong one is
+// replaced by a harmless value, and checks that need it are skipped.
 type partly struct {
 	cfg      *config.Config // nil: nothing could be read
 	problems config.Problems
@@ -18,8 +18,8 @@ type partly struct {
 	bad      map[string]bool // by variable
 }
 
-// loginVariable stands for all variables of the login: they are right together
-// or not at all.
+// loginVariable represents all variables of the login, which are only right
+// together.
 const loginVariable = "KAZOO_USERNAME"
 
 func loginVariables() []string {
@@ -28,16 +28,22 @@ func loginVariables() []string {
 	}
 }
 
-// loadPartly reads the configuration as far as it is right.
+// clusterVariables define a cluster together: the others have no meaning if one is
+// missing.
+func clusterVariables() []string {
+	return []string{"CLUSTER_PEERS", "CLUSTER_SIZE", "CLUSTER_NODE", "CLUSTER_SECRET", "CLUSTER_SECRET_PREVIOUS"}
+}
+
+// loadPartly reads the configuration and replaces wrong settings.
 func (e *env) loadPartly(s settings) partly {
 	p := partly{bad: map[string]bool{}}
-	o := config.Options{File: e.file, Environ: e.environ, Flags: s.given(), Need: s.group}
-	// A stand-in may bring out another problem, of a setting that depends on
-	// the first, but each round settles at least one variable.
-	for range len(config.Variables()) {
+	o := config.Options{File: e.file, Environ: e.environ, Flags: s.given(), Need: s.group, Compile: judgeDestination}
+	// A replacement may cause a problem in a setting that depends on the first.
+	// Each round settles at least one variable.
+	for range len(config.Variables()) + 2 {
 		cfg, err := config.Load(o)
 		if err == nil {
-			p.cfg = cfg
+			p.cfg = withTelemetry(cfg)
 			break
 		}
 		var problems config.Problems
@@ -45,7 +51,7 @@ func (e *env) loadPartly(s settings) partly {
 			problems = config.Problems{{Text: err.Error()}}
 		}
 		if p.problems == nil {
-			p.problems = problems // later ones are consequences
+			p.problems = problems // later problems are consequences
 		}
 		for _, problem := range problems {
 			o = p.replace(o, problem.Variable)
@@ -57,10 +63,18 @@ func (e *env) loadPartly(s settings) partly {
 	return p
 }
 
-// replace marks a variable as bad and gives options with its stand-in.
+// replace marks a variable as bad and returns options with a replacement.
 func (p *partly) replace(o config.Options, name string) config.Options {
 	if name == "" {
 		return p.dropFile(o)
+	}
+	if name == "destinations" {
+		o.Need &^= config.Onward
+		return o
+	}
+	if strings.HasPrefix(name, "destinations.") {
+		o.Without = append(o.Without, name)
+		return o
 	}
 	base := strings.TrimSuffix(name, "_FILE")
 	for _, v := range config.Variables() {
@@ -69,8 +83,10 @@ func (p *partly) replace(o config.Options, name string) config.Options {
 		}
 	}
 	names := []string{name}
-	if slices.Contains(loginVariables(), name) {
-		names = loginVariables()
+	for _, together := range [][]string{loginVariables(), {"TLS_CERT_FILE", "TLS_KEY_FILE"}, {"FORWARD_URL", "FORWARD_SECRET", "FORWARD_EVENTS"}, clusterVariables()} {
+		if slices.Contains(together, name) {
+			names = together
+		}
 	}
 	for _, v := range config.Variables() {
 		if slices.Contains(names, v.Name) {
@@ -82,8 +98,8 @@ func (p *partly) replace(o config.Options, name string) config.Options {
 	return o
 }
 
-// dropFile goes on without the configuration file. What only the file could
-// have set is unknown then.
+// dropFile continues without the configuration file. Settings that only the file
+// could give are then unknown.
 func (p *partly) dropFile(o config.Options) config.Options {
 	o.File = ""
 	o.Environ = slices.DeleteFunc(slices.Clone(o.Environ), func(line string) bool {
@@ -103,13 +119,15 @@ func (p *partly) dropFile(o config.Options) config.Options {
 	return o
 }
 
-// standIn is a value of v that is valid whatever the other settings are.
+// standIn returns a value of v that is always valid.
 func standIn(v config.Variable) string {
 	switch v.Name {
 	case "KAZOO_API_URL":
 		return "http://127.0.0.1:1"
 	case "PUBLIC_URL":
 		return "https://kazoohook.invalid"
+	case "ACME_CA":
+		return "https://acme.invalid"
 	case "KAZOO_API_KEY":
 		return strings.Repeat("0", 64)
 	case "ADMIN_ADDR":
@@ -120,7 +138,7 @@ func standIn(v config.Variable) string {
 	return v.Literal()
 }
 
-// wrong returns those of the variables that are wrong.
+// wrong returns the variables that are wrong.
 func (p *partly) wrong(variables []string) []string {
 	if p.cfg == nil && len(variables) > 0 {
 		return variables
@@ -134,8 +152,7 @@ func (p *partly) wrong(variables []string) []string {
 	return out
 }
 
-// checkSettings reports everything wrong with the configuration, and what is
-// allowed but probably not meant.
+// checkSettings reports the configuration's problems and warnings.
 func (d *doctor) checkSettings(context.Context) ([]finding, bool) {
 	var found []finding
 	for _, p := range d.problems {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -12,12 +13,13 @@ import (
 	"time"
 
 	"kazoohook/config"
-	"kazoohook/internal/crossbar/crossbartest"
+	"kazoohook/internal/fakekazoo"
 	"kazoohook/internal/journal"
+	"kazoohook/internal/redact"
 )
 
-// doctorWith returns a doctor for an environment of which the last of several
-// equal names counts.
+// doctorWith returns a doctor for an environment. Of several equal names, the last
+// counts.
 func doctorWith(t *testing.T, environ ...any) *doctor {
 	t.Helper()
 	e := &env{}
@@ -29,10 +31,10 @@ func doctorWith(t *testing.T, environ ...any) *doctor {
 			e.environ = append(e.environ, v)
 		}
 	}
-	return newDoctor(e.loadPartly(need(config.All)), time.Second)
+	return newDoctor(e.loadPartly(need(config.All)), &redact.Redactor{}, time.Second)
 }
 
-// TestStandIns: whatever variable is wrong, the others are still of use.
+// TestStandIns: if one variable is wrong, the others are still usable.
 func TestStandIns(t *testing.T) {
 	t.Parallel()
 	complete := []string{
@@ -45,7 +47,7 @@ func TestStandIns(t *testing.T) {
 			t.Errorf("%s: nothing is left of the configuration: %v", v.Name, d.problems)
 			continue
 		}
-		if len(d.problems) == 0 { // a text that may be anything
+		if len(d.problems) == 0 { // any text is valid for this variable
 			continue
 		}
 		login := slices.Contains(loginVariables(), v.Name)
@@ -72,10 +74,10 @@ func TestStandIns(t *testing.T) {
 	}
 }
 
-// TestConfigurationFileWrong: what only the file could tell is not guessed.
+// TestConfigurationFileWrong: a setting that only the broken file has is not guessed.
 func TestConfigurationFileWrong(t *testing.T) {
 	t.Parallel()
-	p := newPatient(t, crossbartest.Options{}).register(t)
+	p := newPatient(t, fakekazoo.Options{}).register(t)
 	file := filepath.Join(t.TempDir(), "kazoohook.yaml")
 	put(t, file, "hook: "+marked+"\nhook_secret: "+p.env["HOOK_SECRET"]+"\ndata_dir: "+p.env["DATA_DIR"])
 	p.env["KAZOOHOOK_CONFIG"] = file
@@ -87,7 +89,7 @@ func TestConfigurationFileWrong(t *testing.T) {
 	}
 }
 
-// TestHangingCheck: a check that doesn't heed its context is left behind.
+// TestHangingCheck: doctor doesn't wait for a check that ignores its context.
 func TestHangingCheck(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
@@ -101,15 +103,7 @@ func TestHangingCheck(t *testing.T) {
 	}
 }
 
-// TestDoctorTimeout refuses a time in which nothing could be found out.
-func TestDoctorTimeout(t *testing.T) {
-	t.Parallel()
-	if err := (&doctorCmd{Timeout: -time.Second, settings: need(config.All)}).Run(t.Context(), &env{}); exitCode(err) != codeUsage {
-		t.Errorf("error: %v", err)
-	}
-}
-
-// TestDoctorBesideJournal: the journal of a running service is left alone.
+// TestDoctorBesideJournal: doctor doesn't open the journal of a running service.
 func TestDoctorBesideJournal(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -129,6 +123,18 @@ func TestDoctorBesideJournal(t *testing.T) {
 	d.running.Store(false)
 	if found, _ = d.checkJournal(t.Context()); found[0].Status != statusOK {
 		t.Errorf("after the end: %+v", found)
+	}
+	path := filepath.Join(dir, journal.FileName)
+	put(t, path, "no database")
+	if found, usable = d.checkJournal(t.Context()); usable || !strings.Contains(found[0].Advice, "move "+path+"* away") {
+		t.Errorf("damaged: %+v", found)
+	}
+	put(t, path+"-wal", "the newest changes")
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if found, usable = d.checkJournal(t.Context()); usable || !strings.Contains(found[0].Found, "put "+path+" back") {
+		t.Errorf("only SQLite's log: %+v", found)
 	}
 }
 
@@ -153,28 +159,33 @@ func TestDecodeSample(t *testing.T) {
 		`{"action":"dance"}`: "names a known event",
 		`[]`:                 "not a JSON object",
 	} {
-		got := decodeSample("webhooks_anything", json.RawMessage(sample))
+		got := decodeSample("webhooks_object", json.RawMessage(sample))
 		if (want == "") != (got == "") || !strings.Contains(got, want) {
 			t.Errorf("%s: %q", sample, got)
 		}
+	}
+	if got := decodeSample("webhooks_qubicle_queue", json.RawMessage(`{"action":"dance"}`)); got != "" {
+		t.Errorf("another application's hook: %q", got)
 	}
 }
 
 func TestRedactor(t *testing.T) {
 	t.Parallel()
 	cfg := config.Default()
-	cfg.KazooPassword, cfg.AdminToken = config.NewSecret("abc d"), config.NewSecret("abc d and more")
+	cfg.KazooPassword, cfg.AdminToken = config.NewSecret("abc d9"), config.NewSecret("abc d9 and more")
 	cfg.KazooAPIKey = config.NewSecret(`quo"te<>`)
-	r := newRedactor(cfg, "generated")
+	d := &doctor{secrets: redact.New("generated-1")}
+	learnSecrets(d.secrets, cfg)
 	for text, want := range map[string]string{
-		"with abc d and more":                        "with ***",
-		"abc+d, abc%20d,\r\n\x1b[31m generated":      "***, ***, [31m ***",
+		"with abc d9 and more":                       "with ***",
+		"abc+d9, abc%20d9,\r\n\x1b[31m generated-1":  `***, ***, \u001b[31m ***`,
 		"https://u:p@h.example/kazoo/unknown/object": "https://***@h.example/kazoo/***/object",
 		"https%3A%2F%2Fh%2Fkazoo%2Funknown%2Fobject": "https%3A%2F%2Fh%2Fkazoo%2F***%2Fobject",
+		"https://h/kazoo/kazoo/unknown/object":       "https://h/kazoo/kazoo/***/object",
 		`["quo\"te<>","quo\"te\u003c\u003e"]`:        `["***","***"]`,
 		"/etc/kazoohook/hook_secret":                 "/etc/kazoohook/hook_secret",
 	} {
-		if got := r.line(text); got != want {
+		if got := d.clean(text); got != want {
 			t.Errorf("%q: %q, want %q", text, got, want)
 		}
 	}
@@ -182,7 +193,7 @@ func TestRedactor(t *testing.T) {
 
 func TestDoctorDNS(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second) // where no DNS answers
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second) // in case no DNS answers
 	defer cancel()
 	for url, status := range map[string]string{
 		"http://10.1.2.3":                "warn a private network",
@@ -197,7 +208,7 @@ func TestDoctorDNS(t *testing.T) {
 	}
 }
 
-// TestSQLiteFile tells databases from other files.
+// TestSQLiteFile distinguishes databases from other files.
 func TestSQLiteFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

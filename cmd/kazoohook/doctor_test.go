@@ -17,7 +17,8 @@ import (
 
 	"kazoohook/config"
 	"kazoohook/handlers"
-	"kazoohook/internal/crossbar/crossbartest"
+	"kazoohook/internal/fakekazoo"
+	"kazoohook/internal/journal"
 )
 
 const (
@@ -32,13 +33,13 @@ func TestDoctor(t *testing.T) {
 	var all sync.WaitGroup
 	defer all.Wait()
 	for name, c := range map[string]struct {
-		options crossbartest.Options
+		options fakekazoo.Options
 		fresh   bool // hooks are not registered
 		change  func(t *testing.T, p *patient)
 		want    map[string][]string
 	}{
 		"everything fine": {},
-		"version 5":       {options: crossbartest.Options{Version: "5"}},
+		"version 5":       {options: fakekazoo.Options{Version: "5"}},
 		"api down": {
 			change: func(_ *testing.T, p *patient) { p.env["KAZOO_API_URL"], p.timeout = "http://"+closed, time.Second },
 			want: map[string][]string{
@@ -48,7 +49,7 @@ func TestDoctor(t *testing.T) {
 		},
 		"api hangs": {
 			change: func(t *testing.T, p *patient) {
-				p.inject(t, crossbartest.Fault{Kind: crossbartest.FaultSlow, Delay: time.Minute})
+				p.inject(t, fakekazoo.Fault{Kind: fakekazoo.FaultSlow, Delay: time.Minute})
 				p.timeout = 3 * time.Second
 			},
 			want: map[string][]string{
@@ -90,23 +91,23 @@ func TestDoctor(t *testing.T) {
 		},
 		"hook disabled after failed attempts": {
 			change: func(t *testing.T, p *patient) {
-				p.inject(t, crossbartest.Fault{Kind: crossbartest.FaultRefuse, Count: 3})
+				p.inject(t, fakekazoo.Fault{Kind: fakekazoo.FaultRefuse, Count: 6}) // for a creation and a deletion
 				p.deleteUsers(t, 1)
-				if err := p.DisableHook(object(p), crossbartest.ReasonTooManyFailures); err != nil {
+				if err := p.DisableHook(object(p), fakekazoo.ReasonTooManyFailures); err != nil {
 					t.Fatal(err)
 				}
 			},
 			want: map[string][]string{
 				"enabled":  {"fail too many failed attempts"},
-				"attempts": {"warn 3 failed attempts in the last 24 hours (object), the last "},
+				"attempts": {"warn 6 failed attempts in the last 24 hours (object), the last "},
 			},
 		},
 		"two kinds of failed attempts": {
 			change: func(t *testing.T, p *patient) {
-				p.inject(t, crossbartest.Fault{Kind: crossbartest.FaultRefuse, Count: 3, ClientError: "tls_alert for " + p.Hooks()[0].URI})
+				p.inject(t, fakekazoo.Fault{Kind: fakekazoo.FaultRefuse, Count: 3, ClientError: "tls_alert for " + p.Hooks()[0].URI})
 				p.deleteUsers(t, 1)
 				p.MoveClock(20 * time.Second)
-				p.deleteUsers(t, 1) // the receiver without a journal does not answer 200
+				p.deleteUsers(t, 1) // the receiver has no journal and doesn't answer 200
 			},
 			want: map[string][]string{"attempts": {"warn answered ", "warn could not agree on TLS"}},
 		},
@@ -115,14 +116,14 @@ func TestDoctor(t *testing.T) {
 		}},
 		"attempts not to be read": {
 			change: func(t *testing.T, p *patient) {
-				p.inject(t, crossbartest.Fault{Kind: crossbartest.FaultStatus, Status: http.StatusNotFound, Op: "attempts.list"})
+				p.inject(t, fakekazoo.Fault{Kind: fakekazoo.FaultStatus, Status: http.StatusNotFound, Op: "attempts.list"})
 			},
 			want: map[string][]string{"attempts": {"warn reading failed attempts"}},
 		},
 		"many hooks missing": {
-			change: func(_ *testing.T, p *patient) { p.env["HOOKS"] = "object:user" },
+			change: func(_ *testing.T, p *patient) { p.env["HOOKS"] = "object:user:doc_deleted,object:device" },
 			want: map[string][]string{
-				"registered": {`fail 2 hooks not registered: "kazoohook object user doc_created", "kazoohook object user doc_edited" -> a running`},
+				"registered": {`fail 3 hooks not registered: "kazoohook object device doc_created", "kazoohook object device doc_deleted", "kazoohook object device doc_edited" -> a running`},
 			},
 		},
 		"hook different": {
@@ -131,7 +132,7 @@ func TestDoctor(t *testing.T) {
 		},
 		"hook with another secret": {
 			change: func(_ *testing.T, p *patient) { p.env["HOOK_SECRET"] = marked + "-another-secret-01" },
-			want:   map[string][]string{"registered": {"fail (another secret)"}},
+			want:   map[string][]string{"registered": {"fail (another secret)", "fail (another secret)"}},
 		},
 		"hook secret not known": {
 			change: func(_ *testing.T, p *patient) { delete(p.env, "HOOK_SECRET") },
@@ -172,7 +173,7 @@ func TestDoctor(t *testing.T) {
 				p.env["DATA_DIR"] = filepath.Join(p.env["DATA_DIR"], "file")
 				put(t, p.env["DATA_DIR"], "")
 			},
-			want: map[string][]string{"data_dir": {"fail is no directory"}, "journal": {"fail not a directory"}},
+			want: map[string][]string{"data_dir": {"fail is not a directory"}, "journal": {"fail not a directory"}},
 		},
 		"data directory below a file": {
 			change: func(t *testing.T, p *patient) {
@@ -183,12 +184,12 @@ func TestDoctor(t *testing.T) {
 		},
 		"data directory open, journal damaged": {
 			change: func(t *testing.T, p *patient) {
-				put(t, filepath.Join(p.env["DATA_DIR"], "journal.db"), "not a database at all")
+				put(t, filepath.Join(p.env["DATA_DIR"], journal.FileName), "not a database at all")
 				if err := os.Chmod(p.env["DATA_DIR"], 0o755); err != nil { //nolint:gosec // what is tested
 					t.Fatal(err)
 				}
 			},
-			want: map[string][]string{"data_dir": {"warn chmod 700"}, "journal": {"fail is damaged"}},
+			want: map[string][]string{"data_dir": {"warn chmod 700"}, "journal": {"fail is damaged"}, "integrity": {"fail not a database"}},
 		},
 		"data directory of another service": {
 			change: func(_ *testing.T, p *patient) { p.env["DATA_DIR"] += "/new" },
@@ -219,7 +220,7 @@ func TestDoctor(t *testing.T) {
 		},
 		"samples garbled": {
 			change: func(t *testing.T, p *patient) {
-				p.inject(t, crossbartest.Fault{Kind: crossbartest.FaultGarbage, Op: "webhooks.sample"})
+				p.inject(t, fakekazoo.Fault{Kind: fakekazoo.FaultGarbage, Op: "webhooks.sample"})
 			},
 			want: map[string][]string{"samples": {"warn It works!"}},
 		},
@@ -234,7 +235,24 @@ func TestDoctor(t *testing.T) {
 					_, _ = io.WriteString(w, `{"status":"success","data":[{"action":"`+p.env["HOOK_SECRET"]+`"}]}`)
 				}))
 			},
-			want: map[string][]string{"samples": {`warn sample 1 of "webhooks_sms" is not understood`, "warn 12 samples of 9 hooks, 1 not understood"}},
+			want: map[string][]string{"samples": {`warn sample 1 of "webhooks_sms" is not understood`, "warn 30 samples of 9 hooks, 1 not understood"}},
+		},
+		"published samples": {
+			change: func(t *testing.T, p *patient) {
+				api, samples := p.API(), publishedSamples(t)
+				p.env["KAZOO_API_URL"] = serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					id, ok := strings.CutPrefix(r.URL.Path, "/v2/webhooks/samples")
+					switch {
+					case !ok:
+						api.ServeHTTP(w, r)
+					case id == "":
+						_ = json.NewEncoder(w).Encode(map[string]any{"status": "success", "data": slices.Sorted(maps.Keys(samples))})
+					default:
+						_ = json.NewEncoder(w).Encode(map[string]any{"status": "success", "data": samples[id[1:]]})
+					}
+				}))
+			},
+			want: map[string][]string{"samples": {"ok 44 samples of 7 hooks, 0 not understood"}},
 		},
 		"another program": {
 			fresh: true,
@@ -275,8 +293,8 @@ func TestDoctor(t *testing.T) {
 			},
 		},
 	} {
-		// All at once, however few processors there are: most of the time they
-		// wait for their KAZOO_API_RATE.
+		// All at once, even on few processors: most of the time they wait for their
+		// KAZOO_API_RATE.
 		all.Go(func() {
 			t.Run(name, func(t *testing.T) {
 				p := newPatient(t, c.options)
@@ -287,7 +305,7 @@ func TestDoctor(t *testing.T) {
 					c.change(t, p)
 				}
 				got := p.findings(t)
-				if p.timeout < patience { // too short for the rest on a machine with too much to do
+				if p.timeout < ample { // too short for the other checks on an overloaded machine
 					maps.DeleteFunc(got, func(name string, _ []finding) bool { return c.want[name] == nil })
 				}
 				want(t, got, c.want)
@@ -296,10 +314,10 @@ func TestDoctor(t *testing.T) {
 	}
 }
 
-// TestDoctorText: one line for each check, in the order of the list.
+// TestDoctorText: each check has one line, in the order of the list.
 func TestDoctorText(t *testing.T) {
 	t.Parallel()
-	p := newPatient(t, crossbartest.Options{})
+	p := newPatient(t, fakekazoo.Options{})
 	out, err := p.examine(t, "text")
 	if exitCode(err) != codeFailed || err.Error() != "1 failure found" {
 		t.Errorf("error: %v", err)
@@ -319,4 +337,18 @@ func TestDoctorText(t *testing.T) {
 	if !slices.Contains(lines, "fail registered") || !strings.Contains(out, " -> a running service does it by itself") {
 		t.Errorf("lines:\n%s", out)
 	}
+}
+
+// publishedSamples returns Kazoo's published samples, by hook.
+func publishedSamples(t *testing.T) map[string]json.RawMessage {
+	t.Helper()
+	raw, err := os.ReadFile("../../internal/event/testdata/samples.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var samples map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &samples); err != nil {
+		t.Fatal(err)
+	}
+	return samples
 }

@@ -5,16 +5,20 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"io/fs"
 	"net"
 	"os"
+	"path/filepath"
 	"time"
+
+	"kazoohook/server"
 )
 
-// expirySoon is when a certificate should have been renewed: the usual tools
-// renew theirs 30 days before the end.
+// expirySoon is the remaining life at which a certificate should have been renewed:
+// usual tools renew 30 days before the end.
 const expirySoon = 14 * 24 * time.Hour
 
-// checkTLS looks at the certificates that PUBLIC_URL shows.
+// checkTLS checks the certificates of PUBLIC_URL.
 func (d *doctor) checkTLS(ctx context.Context) ([]finding, bool) {
 	u := d.cfg.PublicURL
 	if u.Scheme == "http" {
@@ -35,7 +39,49 @@ func (d *doctor) checkTLS(ctx context.Context) ([]finding, bool) {
 	}
 	defer func() { _ = conn.Close() }() // nothing was written
 	peer := conn.(*tls.Conn).ConnectionState().PeerCertificates
-	return one(certificates(u.Hostname(), peer, d.cfg.KazooCAFile, time.Now())), true
+	return one(verified(u.Hostname(), peer, d.cfg.KazooCAFile, time.Now())), true
+}
+
+// checkCertificate checks TLS_CERT_FILE as the running service, or the next start,
+// reads it. PUBLIC_URL may have a proxy's certificate.
+func (d *doctor) checkCertificate(context.Context) ([]finding, bool) {
+	cert, key := d.cfg.TLSCertFile, d.cfg.TLSKeyFile
+	if len(d.cfg.AcmeDomains) > 0 {
+		return d.checkACME(), true
+	}
+	if cert == "" {
+		return one(fine("the public listener doesn't speak TLS by itself (TLS_CERT_FILE, ACME_DOMAINS)")), true
+	}
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		return one(broken("put the certificate and its key there, as PEM", "TLS_CERT_FILE %s: %v", cert, err)), true
+	}
+	var chain []*x509.Certificate
+	for _, der := range pair.Certificate {
+		c, err := x509.ParseCertificate(der)
+		if err != nil {
+			return one(broken("replace it", "TLS_CERT_FILE %s: %v", cert, err)), true
+		}
+		chain = append(chain, c)
+	}
+	return one(verified(d.cfg.PublicURL.Hostname(), chain, d.cfg.KazooCAFile, time.Now())), true
+}
+
+// checkACME checks the certificates that the service got from the CA.
+func (d *doctor) checkACME() (found []finding) {
+	for _, domain := range d.cfg.AcmeDomains {
+		chain, err := server.StoredCertificate(filepath.Join(d.cfg.DataDir, acmeDir), acmeCA(d.cfg), domain)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			found = append(found, warned("start the service; its log says what the CA objects to. The CA must reach this host under that name at port 443 or 80",
+				"there is no certificate for %s yet (ACME_DOMAINS)", domain))
+		case err != nil:
+			found = append(found, broken("run doctor as the service's user; if the file is damaged, remove it and restart the service", "%v", err))
+		default:
+			found = append(found, verified(domain, chain, d.cfg.KazooCAFile, time.Now()))
+		}
+	}
+	return found
 }
 
 func handshakeFailed(ctx context.Context, host string, err error) finding {
@@ -50,9 +96,9 @@ func handshakeFailed(ctx context.Context, host string, err error) finding {
 	return broken("correct the TLS settings of what listens there", "%s does not agree on TLS: %v", host, err)
 }
 
-// certificates verifies what a server showed, beside the system's CAs with
-// those of caFile: who has a private CA for Kazoo has it for both.
-func certificates(host string, peer []*x509.Certificate, caFile string, now time.Time) finding {
+// verified verifies a server's certificates with the system's CAs and those of
+// caFile: a private CA for Kazoo probably signs both.
+func verified(host string, peer []*x509.Certificate, caFile string, now time.Time) finding {
 	const kazoo = "; Kazoo 5 verifies it and would not deliver, Kazoo 4 doesn't"
 	o := x509.VerifyOptions{DNSName: host, CurrentTime: now, Intermediates: x509.NewCertPool()}
 	for _, c := range peer[1:] {

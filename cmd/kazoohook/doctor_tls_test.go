@@ -19,7 +19,7 @@ import (
 	"testing"
 	"time"
 
-	"kazoohook/internal/crossbar/crossbartest"
+	"kazoohook/internal/fakekazoo"
 )
 
 // authority is a CA for tests.
@@ -55,7 +55,7 @@ func parse(t *testing.T, a authority, template *x509.Certificate, key *ecdsa.Pri
 	return cert
 }
 
-// certify makes a certificate of a server on ip for the time given.
+// certify makes a server certificate for an IP address and a span of time.
 func (a authority) certify(t *testing.T, ip string, from, to time.Time) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -75,7 +75,7 @@ func TestDoctorTLS(t *testing.T) {
 	caFile := filepath.Join(t.TempDir(), "ca.pem")
 	put(t, caFile, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.cert.Raw})))
 	now, day := time.Now(), 24*time.Hour
-	p := newPatient(t, crossbartest.Options{})
+	p := newPatient(t, fakekazoo.Options{})
 	for name, c := range map[string]struct {
 		cert   tls.Certificate
 		caFile string
@@ -110,7 +110,7 @@ func TestDoctorTLS(t *testing.T) {
 	}
 }
 
-// checkTLSOf makes the one check, with PUBLIC_URL and KAZOO_CA_FILE as given.
+// checkTLSOf runs the TLS check with the given PUBLIC_URL and KAZOO_CA_FILE.
 func (p *patient) checkTLSOf(t *testing.T, url, caFile string) []finding {
 	t.Helper()
 	d := doctorWith(t, p.world(io.Discard, io.Discard).environ, "PUBLIC_URL="+url, "KAZOO_CA_FILE="+caFile)

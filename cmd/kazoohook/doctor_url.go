@@ -56,13 +56,13 @@ func unresolved(ctx context.Context, host string, err error) finding {
 	return broken("correct the host name in PUBLIC_URL, or add an A record for it", "%s has no address in the DNS", host)
 }
 
-// isPrivate reports whether an address means something else, or nothing, to
-// others: RFC 1918, carrier-grade NAT (RFC 6598) and link-local.
+// isPrivate reports whether an address is valid only in the local network: RFC
+// 1918, carrier-grade NAT (RFC 6598) and link-local.
 func isPrivate(a netip.Addr) bool {
 	return a.IsPrivate() || a.IsLinkLocalUnicast() || netip.MustParsePrefix("100.64.0.0/10").Contains(a)
 }
 
-// checkPublicURL asks PUBLIC_URL for the receiver's sign of life.
+// checkPublicURL requests the receiver's /healthz through PUBLIC_URL.
 func (d *doctor) checkPublicURL(ctx context.Context) ([]finding, bool) {
 	target := d.cfg.PublicURL.JoinPath("healthz")
 	var dialer net.Dialer
@@ -76,7 +76,7 @@ func (d *doctor) checkPublicURL(ctx context.Context) ([]finding, bool) {
 	return one(d.reached(target, got, err)), true
 }
 
-// reached says what a sign of life, or its absence, means.
+// reached returns the finding for the answer, or for its absence.
 func (d *doctor) reached(target *url.URL, got answer, err error) finding {
 	if err != nil {
 		advice := "check from outside, as with curl from another network: many networks don't let a machine reach its own public address"
@@ -104,8 +104,8 @@ func (d *doctor) reached(target *url.URL, got answer, err error) finding {
 		"%s answers %d, and not as kazoohook does: something else is there", target, got.status)
 }
 
-// plainly gives the cause of a network error in few words, without the URL that
-// the finding names already.
+// plainly returns the cause of a network error without the URL, which the finding
+// already names.
 func plainly(ctx context.Context, err error) error {
 	var u *url.Error
 	if errors.As(err, &u) {
@@ -121,7 +121,7 @@ func plainly(ctx context.Context, err error) error {
 	return err
 }
 
-// rewordedError is an error in other words.
+// rewordedError is an error with another text.
 type rewordedError struct {
 	error
 	words string

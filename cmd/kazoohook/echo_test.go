@@ -13,10 +13,9 @@ import (
 	"sync"
 )
 
-// echo stands between the service and the fake Kazoo. It notes every token that
-// Kazoo issues. Below the path /refuse/<name> it answers in Kazoo's place: with
-// every secret that it has seen or was told of, the password first, in every
-// place of an answer.
+// echo stands between the service and the fake Kazoo, and notes every token that Kazoo
+// issues. Below the path /refuse/<name> it answers instead of Kazoo. Such an answer has
+// every known secret in every place, the password first.
 type echo struct {
 	next  http.Handler
 	marks *marks
@@ -37,7 +36,7 @@ func (e *echo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e.mu.Lock()
 	known := e.secrets
 	if strings.Contains(r.URL.Path, "/key/") {
-		known = known[1:] // who logs in by key has no password to know
+		known = known[1:] // a login by key has no password
 	}
 	all := strings.Join(append(slices.Clone(known), string(body), r.Header.Get("X-Auth-Token")), " ")
 	e.mu.Unlock()
@@ -52,7 +51,7 @@ func (e *echo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.mu.Lock()
 		e.secrets = append(e.secrets, m[1])
 		e.mu.Unlock()
-		for _, piece := range strings.Split(m[1], ".")[1:] { // the header tells nothing
+		for _, piece := range strings.Split(m[1], ".")[1:] { // the header is no secret
 			e.marks.add(piece, piece)
 		}
 	}
@@ -63,7 +62,7 @@ func (e *echo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(rec.Body.Bytes())
 }
 
-// refusals are answers that hold secrets wherever an answer can hold any.
+// refusals returns answers that hold secrets wherever an answer can.
 func refusals() map[string]func(http.ResponseWriter, string) {
 	out := map[string]func(http.ResponseWriter, string){
 		"garbage": func(w http.ResponseWriter, all string) {
@@ -106,7 +105,7 @@ func refusals() map[string]func(http.ResponseWriter, string) {
 	return out
 }
 
-// oneLine is a text that can stand in a header.
+// oneLine returns a text without characters that a header can't have.
 func oneLine(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == '\x7f' {

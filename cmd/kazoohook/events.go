@@ -8,26 +8,29 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"text/tabwriter"
 	"time"
 
 	"kazoohook/config"
+	"kazoohook/internal/event"
 )
 
-// filters are what events and tail select by.
+// filters are the filters of events and tail.
 type filters struct {
-	Since   string   `placeholder:"TIME" help:"Received at or after: 2026-01-31, 2026-01-31T12:00:00Z, or 2h (ago)."`
+	Since   timeFlag `placeholder:"TIME" help:"Received at or after: 2026-01-31, 2026-01-31T12:00:00Z, or how long ago: 2h, 7d, 1d12h."`
 	Event   []string `placeholder:"NAME" help:"Name of the event, with * and ? as wildcards: user.deleted, channel.*. May be repeated."`
 	Account []string `placeholder:"ID" help:"Account id, with wildcards. May be repeated."`
 	Object  []string `placeholder:"ID" help:"Object id. May be repeated."`
+	Source  []string `placeholder:"SOURCE" help:"webhook, recovered, resync or receiver. May be repeated."`
 	Text    string   `help:"Text that the raw body holds, in any case."`
 }
 
 func (f filters) values() url.Values {
-	v := url.Values{"event": f.Event, "account": f.Account, "object": f.Object}
+	v := url.Values{"event": f.Event, "account": f.Account, "object": f.Object, "source": f.Source}
 	if f.Since != "" {
-		v.Set("since", f.Since)
+		v.Set("since", string(f.Since))
 	}
 	if f.Text != "" {
 		v.Set("text", f.Text)
@@ -35,15 +38,29 @@ func (f filters) values() url.Values {
 	return v
 }
 
+// noteUnknown names the patterns that match no known event. Such events may exist:
+// other applications have hooks of their own, and events are named after them.
+func (f filters) noteUnknown(w io.Writer) error {
+	for _, pattern := range f.Event {
+		if slices.ContainsFunc(event.Names(), func(name string) bool { return event.Wildcard(pattern, name) }) {
+			continue
+		}
+		if _, err := fmt.Fprintf(w, "note: no event is known whose name is %q; known are e.g. user.deleted, device.created, channel.destroy, notification.new_user\n", pattern); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // eventsCmd queries the history.
 type eventsCmd struct {
 	filters
-	Until       string `placeholder:"TIME" help:"Received before."`
-	Limit       int    `default:"50" help:"Events at most."`
-	OldestFirst bool   `help:"Oldest first, not newest."`
-	After       int64  `placeholder:"SEQ" help:"Only events after this seq: the next page, with --oldest-first."`
-	Before      int64  `placeholder:"SEQ" help:"Only events before this seq: the next page."`
-	Format      string `enum:"table,json" default:"table" help:"table, or json: one event a line."`
+	Until       timeFlag `placeholder:"TIME" help:"Received before."`
+	Limit       int      `default:"50" help:"Events at most."`
+	OldestFirst bool     `help:"Oldest first, not newest."`
+	After       int64    `placeholder:"SEQ" help:"Only events after this seq: the next page, with --oldest-first."`
+	Before      int64    `placeholder:"SEQ" help:"Only events before this seq: the next page."`
+	Format      string   `enum:"table,json" default:"table" help:"table, or json: one event a line."`
 	settings
 }
 
@@ -53,11 +70,14 @@ func (c *eventsCmd) Run(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
+	if err := c.noteUnknown(e.stderr); err != nil {
+		return err
+	}
 	v := c.values()
 	v.Set("format", "ndjson")
 	v.Set("limit", strconv.Itoa(c.Limit))
 	if c.Until != "" {
-		v.Set("until", c.Until)
+		v.Set("until", string(c.Until))
 	}
 	if c.OldestFirst {
 		v.Set("order", "oldest")
@@ -74,14 +94,14 @@ func (c *eventsCmd) Run(ctx context.Context, e *env) error {
 		}
 		defer func() { _ = resp.Body.Close() }() // only read from
 		if c.Format == "json" {
-			_, err = io.Copy(e.stdout, resp.Body)
+			_, err = io.Copy(e.jsonOut(), resp.Body)
 			return err
 		}
 		return c.table(e, resp.Body)
 	})
 }
 
-// shown is what a table shows of an event.
+// shown holds the fields of an event for the table.
 type shown struct {
 	Seq        int64     `json:"seq"`
 	ReceivedAt time.Time `json:"received_at"`
@@ -111,8 +131,8 @@ func (c *eventsCmd) table(e *env, lines io.Reader) error {
 			}
 		}
 		n, last = n+1, ev.Seq
-		if _, err := fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", ev.Seq, ev.ReceivedAt.UTC().Format("2006-01-02 15:04:05.000"), ev.Event,
-			ev.ObjectID+ev.Data.CallID, ev.ObjectName, ev.AccountID, ev.Source); err != nil {
+		if _, err := fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", ev.Seq, ev.ReceivedAt.UTC().Format("2006-01-02 15:04:05.000"), printable(ev.Event),
+			printable(ev.ObjectID+ev.Data.CallID), printable(ev.ObjectName), printable(ev.AccountID), printable(ev.Source)); err != nil {
 			return err
 		}
 	}
@@ -137,5 +157,5 @@ func (c *eventsCmd) table(e *env, lines io.Reader) error {
 	return nil
 }
 
-// history is the configuration that commands about the history need.
+// history is the groups of settings that commands about the history need.
 const history = config.Listen | config.Journal

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"kazoohook/config"
 )
@@ -16,14 +15,15 @@ const (
 	codePending = 3 // plan: there are changes to make
 )
 
-// exitError carries the code that the program is to end with.
+// exitError is an error with an exit code.
 type exitError struct {
 	code int
-	err  error // nil: the code says it all
+	err  error  // nil: the code is enough
+	hint string // a line to print after it
 }
 
 // exit returns an error that ends the program with code.
-func exit(code int, err error) error { return &exitError{code, err} }
+func exit(code int, err error) error { return &exitError{code: code, err: err} }
 
 func (e *exitError) Error() string {
 	if e.err == nil {
@@ -49,7 +49,7 @@ func exitCode(err error) int {
 	return codeFailed
 }
 
-// report tells a person what went wrong.
+// report prints an error.
 func report(stderr io.Writer, err error) {
 	var silent *exitError
 	var problems config.Problems
@@ -60,9 +60,12 @@ func report(stderr io.Writer, err error) {
 		if len(problems) > 1 {
 			noun = fmt.Sprintf("%d problems", len(problems))
 		}
-		lines := strings.ReplaceAll(problems.Error(), "\n", "\n  ")
-		_, _ = fmt.Fprintf(stderr, "kazoohook: the configuration has %s:\n  %s\n", noun, lines)
+		_, _ = fmt.Fprintf(stderr, "kazoohook: the configuration has %s:\n  %s\n", noun, printableLines(problems.Error()))
 	default:
-		_, _ = fmt.Fprintf(stderr, "kazoohook: %v\n", err)
+		text := "kazoohook: " + printableLines(err.Error()) + "\n"
+		if silent != nil && silent.hint != "" {
+			text += silent.hint + "\n"
+		}
+		_, _ = io.WriteString(stderr, text)
 	}
 }

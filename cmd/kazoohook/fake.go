@@ -11,7 +11,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
-	"kazoohook/internal/crossbar/crossbartest"
+	"kazoohook/internal/fakekazoo"
 )
 
 // fakeCmd runs the fake Kazoo alone.
@@ -24,17 +24,38 @@ type fakeCmd struct {
 	Rate           float64 `default:"0" help:"Things that happen by themselves, a second."`
 	Seed           uint64  `default:"1" help:"Makes names and ids repeatable."`
 	RefuseLoopback bool    `help:"Refuse hooks on loopback addresses, as the real one does."`
+
+	LoginCost      float64         `default:"1" help:"Tokens that a login takes: 1, or 35 where an operator set token_costs to an object."`
+	Fresh          bool            `help:"Answer 503 to an unknown hook, as a Crossbar does that was not restarted since the hooks first registered."`
+	HookDelay      time.Duration   `default:"50ms" help:"How long a change of a hook takes until it is fired by."`
+	ViewLag        time.Duration   `help:"How long listings lag behind the objects."`
+	NodeClock      []time.Duration `help:"Offset of the clock of one node of the webhooks application; repeat it for each node."`
+	Version2       string          `name:"version2" enum:"kept,dropped,refused" default:"kept" help:"What Kazoo 5 does with version v2 of a hook: kept, dropped or refused."`
+	IntegerIolists bool            `help:"Store single bytes of failed form bodies as integers."`
+}
+
+// options returns the options of the fake.
+func (c *fakeCmd) options() fakekazoo.Options {
+	opt := fakekazoo.Options{
+		Version: c.Version, Speed: c.Speed, Seed: c.Seed, RefuseLoopback: c.RefuseLoopback, LoginCost: c.LoginCost,
+		Fresh: c.Fresh, HookDelay: c.HookDelay, ViewLag: c.ViewLag, Version2: c.Version2, IntegerIolists: c.IntegerIolists,
+	}
+	for i, offset := range c.NodeClock {
+		opt.Nodes = append(opt.Nodes, fakekazoo.Node{Name: fmt.Sprintf("kazoo_apps@apps%d.example.org", i+1), ClockOffset: offset})
+	}
+	return opt
 }
 
 // Run serves until ctx ends.
 func (c *fakeCmd) Run(ctx context.Context, e *env) error {
-	f, err := newFake(ctx, crossbartest.Options{Version: c.Version, Speed: c.Speed, Seed: c.Seed, RefuseLoopback: c.RefuseLoopback, Log: zerolog.New(e.stderr).Level(zerolog.InfoLevel)},
-		c.Listen, c.Control, c.Users)
+	opt := c.options()
+	opt.Log = zerolog.New(e.stderr).Level(zerolog.InfoLevel)
+	f, err := newFake(ctx, opt, c.Listen, c.Control, c.Users)
 	if err != nil {
 		return err
 	}
 	if _, err := fmt.Fprintf(e.stderr, "fake Kazoo %s: API %s/v2, control %s\nlogin: user %s, password %q, account acme; or the API key %s\n",
-		c.Version, f.api, f.control, crossbartest.DefaultUsername, crossbartest.DefaultPassword, crossbartest.DefaultAPIKey); err != nil {
+		c.Version, f.api, f.control, fakekazoo.DefaultUsername, fakekazoo.DefaultPassword, fakekazoo.DefaultAPIKey); err != nil {
 		return err
 	}
 	f.SetTraffic(c.Rate)
@@ -43,14 +64,14 @@ func (c *fakeCmd) Run(ctx context.Context, e *env) error {
 
 // fake is a fake Kazoo with its two listeners bound.
 type fake struct {
-	*crossbartest.Kazoo
+	*fakekazoo.Kazoo
 	api, control string // their URLs
 	servers      []*http.Server
 	listeners    []net.Listener
 }
 
 // newFake starts a fake Kazoo in which some users exist.
-func newFake(ctx context.Context, opt crossbartest.Options, api, control string, users int) (*fake, error) {
+func newFake(ctx context.Context, opt fakekazoo.Options, api, control string, users int) (*fake, error) {
 	f := &fake{}
 	var lc net.ListenConfig
 	for _, addr := range []string{api, control} {
@@ -60,7 +81,7 @@ func newFake(ctx context.Context, opt crossbartest.Options, api, control string,
 		}
 		f.listeners = append(f.listeners, ln)
 	}
-	f.Kazoo = crossbartest.New(opt)
+	f.Kazoo = fakekazoo.New(opt)
 	if _, err := f.SeedUsers("acme", users); err != nil {
 		f.Close()
 		return nil, errors.Join(err, f.closeListeners())

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -14,12 +15,12 @@ import (
 	"kazoohook/config"
 )
 
-// healthcheckCmd asks a running service how it is. The image has no shell and
+// healthcheckCmd checks the health of a running service. The image has no shell and
 // no curl, so the program is its own health check.
 type healthcheckCmd struct {
-	Ready   bool          `help:"Ask whether it is ready (every hook registered and enabled), not only whether it is alive."`
-	Admin   bool          `help:"Ask the admin listener, not the public one."`
-	Timeout time.Duration `default:"3s" help:"Time to wait for the answer."`
+	Ready   bool      `help:"Ask /readyz, which is for alerts: it also fails when Kazoo's API is away. A container's check must not ask this."`
+	Admin   bool      `help:"Ask the admin listener, not the public one."`
+	Timeout limitFlag `default:"3s" help:"Time to wait for the answer."`
 	settings
 }
 
@@ -29,9 +30,9 @@ func (c *healthcheckCmd) Run(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	addr, path := cfg.ListenAddr, "/healthz"
+	addr, path, scheme := cfg.ListenAddr, "/healthz", publicScheme(cfg)
 	if c.Admin {
-		addr = cfg.AdminAddr
+		addr, scheme = cfg.AdminAddr, "http://"
 	}
 	if c.Ready {
 		path = "/readyz"
@@ -40,14 +41,28 @@ func (c *healthcheckCmd) Run(ctx context.Context, e *env) error {
 	if err != nil {
 		return exit(codeUsage, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(c.Timeout))
 	defer cancel()
-	body, err := fetch(ctx, "http://"+host+path)
+	body, err := fetch(ctx, scheme+host+path)
 	if err != nil {
 		return fmt.Errorf("not well: %w", err)
 	}
-	_, err = fmt.Fprintln(e.stdout, body)
+	_, err = fmt.Fprintln(e.stdout, printable(body))
 	return err
+}
+
+// publicScheme returns the URL scheme of the public listener on this machine.
+func publicScheme(cfg *config.Config) string {
+	if cfg.TLSCertFile != "" || len(cfg.AcmeDomains) > 0 {
+		return "https://"
+	}
+	return "http://"
+}
+
+// ourselves returns a transport to our own listener. It doesn't verify the
+// certificate, which doesn't name the address.
+func ourselves() *http.Transport {
+	return &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // see above
 }
 
 // dialable turns an address to listen on into one to connect to.
@@ -71,14 +86,14 @@ func dialable(a config.Addr) (string, error) {
 	return net.JoinHostPort(host, port), nil
 }
 
-// fetch returns the body of a 200, without the proxies of the environment,
-// which could not reach us anyway.
+// fetch returns the body of a 200. It ignores the environment's proxies, which
+// could not reach us.
 func fetch(ctx context.Context, url string) (string, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return "", err
 	}
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	client := http.Client{Transport: ourselves()}
 	resp, err := client.Do(req)
 	if err != nil {
 		return "", err

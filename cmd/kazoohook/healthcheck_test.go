@@ -28,7 +28,7 @@ func TestHealthcheck(t *testing.T) {
 		environ        []string
 		args           []string
 		code           int
-		stdout, stderr string // what they hold
+		stdout, stderr string // parts of them
 	}{
 		"alive":         {[]string{"LISTEN_ADDR=" + addr}, nil, 0, "ok\n", ""},
 		"behind proxy":  {[]string{"LISTEN_ADDR=" + addr, "HTTP_PROXY=http://127.0.0.1:1", "http_proxy=http://127.0.0.1:1"}, nil, 0, "ok\n", ""},

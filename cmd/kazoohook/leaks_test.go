@@ -9,14 +9,14 @@ import (
 	"testing"
 )
 
-// marks are pieces of secrets of letters and digits only: URL, JSON, shell and
-// HTML escaping leave those as they are, so that one search finds them all.
+// marks are pieces of secrets that consist of letters and digits only. URL, JSON, shell
+// and HTML escaping don't change those, so one search finds them all.
 type marks struct {
 	mu    sync.Mutex
-	forms map[string]string // what to search for, and of which mark it is a form
+	forms map[string]string // what to search for, and which mark it is a form of
 }
 
-// add remembers a piece of a secret.
+// add adds a piece of a secret with the forms to search for.
 func (m *marks) add(piece string, forms ...string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -28,22 +28,22 @@ func (m *marks) add(piece string, forms ...string) {
 	}
 }
 
-// forms are a mark as it is, in hexadecimal, and what it becomes within a
-// longer text in base64, at each of the three places where it may begin.
+// forms returns a mark as it is, in hexadecimal, and in base64 within a longer text, at
+// each of the three offsets where it may begin.
 func forms(mark string) []string {
 	out := []string{mark, hex.EncodeToString([]byte(mark))}
 	for shift := range 3 {
 		for _, enc := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
 			whole := enc.EncodeToString([]byte(strings.Repeat("x", shift) + mark))
-			// What shares a digit with its neighbours is left out.
+			// Digits that also encode neighbouring bytes are left out.
 			out = append(out, whole[(shift*8+5)/6:(shift+len(mark))*8/6])
 		}
 	}
 	return out
 }
 
-// output is everything that came out of the program.
-type output struct {
+// outputs is everything that the program has printed or answered.
+type outputs struct {
 	mu    sync.Mutex
 	parts []part
 }
@@ -57,36 +57,35 @@ type said string
 
 func (s said) String() string { return string(s) }
 
-// add takes one piece of output.
-func (o *output) add(from, text string) { o.watch(from, said(text)) }
+// add adds one piece of output.
+func (o *outputs) add(from, text string) { o.watch(from, said(text)) }
 
-// watch takes output that is still being written.
-func (o *output) watch(from string, text fmt.Stringer) {
+// watch adds output that is still being written.
+func (o *outputs) watch(from string, text fmt.Stringer) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.parts = append(o.parts, part{from, text})
 }
 
-// heard collects what is written to it, and stops the writer once it has said
-// a certain thing.
-type heard struct {
+// collected keeps what is written to it, and calls stop once it contains text.
+type collected struct {
 	logLines
-	text string // empty: nothing in particular
+	text string // "": never stop
 	stop func()
 }
 
-// Write keeps what is said.
-func (h *heard) Write(p []byte) (int, error) {
-	n, err := h.logLines.Write(p)
-	if h.text != "" && strings.Contains(h.String(), h.text) {
-		h.stop()
+// Write stores what is written.
+func (c *collected) Write(p []byte) (int, error) {
+	n, err := c.logLines.Write(p)
+	if c.text != "" && strings.Contains(c.String(), c.text) {
+		c.stop()
 	}
 	return n, err
 }
 
-// saw fails unless something of that origin was said that holds text: a search
-// in nothing finds nothing.
-func (o *output) saw(t *testing.T, from, text string) {
+// saw fails unless an output of that origin contains text. Otherwise the search would
+// succeed on an empty output.
+func (o *outputs) saw(t *testing.T, from, text string) {
 	t.Helper()
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -98,8 +97,8 @@ func (o *output) saw(t *testing.T, from, text string) {
 	t.Errorf("%s did not say %q", from, text)
 }
 
-// search reports every mark in any form, with what stands around it.
-func (o *output) search(t *testing.T, m *marks) {
+// search reports every mark in any form, with the text around it.
+func (o *outputs) search(t *testing.T, m *marks) {
 	t.Helper()
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -115,7 +114,7 @@ func (o *output) search(t *testing.T, m *marks) {
 	}
 }
 
-// TestLeaksAreFound: the search would find a secret.
+// TestLeaksAreFound: the search finds a secret in each form.
 func TestLeaksAreFound(t *testing.T) {
 	t.Parallel()
 	const mark = "MARKtestmark0"

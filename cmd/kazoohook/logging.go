@@ -2,45 +2,105 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"os"
 	"slices"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
 	"kazoohook/config"
+	"kazoohook/internal/output"
+	"kazoohook/internal/redact"
 )
 
-// timeFormat is RFC 3339 in UTC with milliseconds always there, so that lines
-// sort as text.
+// timeFormat is RFC 3339 in UTC, always with milliseconds, so that lines sort as
+// text.
 const timeFormat = "2006-01-02T15:04:05.000Z"
 
-// logs is where log lines go.
+// logs writes the log lines.
 type logs struct {
-	// Log writes everything that isn't an event.
+	// Log writes everything that isn't an event. It never waits for the output.
 	Log zerolog.Logger
-	// Out takes finished JSON lines, one or many in a write, and shows them in
-	// the chosen form. Log writes to it as well. A write is whole: lines never
-	// mix, and nothing is held back that could be lost at exit.
-	Out io.Writer
+
+	output  *output.Output
+	secrets *redact.Redactor
+	render  func([]byte) []byte // shows JSON lines in the chosen form
 }
 
-// newLogs returns the logs that cfg asks for, written to w.
+// events returns a writer that takes finished JSON lines of events, one or many in a
+// write, shows them in the chosen form and passes them on.
+func (l logs) events(next *output.Events) io.Writer {
+	return lineWriter{next, l.secrets.Event, l.render}
+}
+
+// newLogs returns the logs that cfg asks for, written to w. Secrets of cfg are
+// masked, and those that logs.secrets learns later.
 func (e *env) newLogs(cfg *config.Config, w io.Writer) (logs, error) {
 	level, err := zerolog.ParseLevel(string(cfg.LogLevel))
 	if err != nil {
 		return logs{}, err
 	}
-	out := zerolog.SyncWriter(w)
+	l := logs{secrets: &e.secrets}
+	learnSecrets(l.secrets, cfg)
+	w = unmasked(w)
+	l.render = jsonVisible
 	if cfg.LogFormat == config.LogConsole {
-		out = zerolog.SyncWriter(consoleLines{newConsole(w, !e.colours(w))})
+		l.render = consoleLines(!e.colours(w))
 	}
-	return logs{Log: zerolog.New(out).Level(level).Hook(timestamp{}), Out: out}, nil
+	if f, ok := w.(*os.File); ok {
+		w = output.Checked(f)
+	}
+	l.output = output.New(w, output.Options{Notice: func(dropped int64) []byte {
+		var line bytes.Buffer
+		log := zerolog.New(&line).Hook(timestamp{})
+		log.Warn().Int64("dropped", dropped).Msg("log messages were dropped because the output did not take them; event lines were not")
+		return l.render(line.Bytes())
+	}})
+	l.Log = zerolog.New(lineWriter{l.output, l.secrets.JSON, l.render}).Level(level).Hook(timestamp{})
+	return l, nil
 }
 
-// timestamp adds the time. zerolog's own would need its package variables
-// changed, which tests that run side by side share.
+// flushLimit bounds the wait for a blocked output.
+const flushLimit = time.Second
+
+// flush waits, for a limited time, until the messages are written.
+func (l logs) flush() { flush(l.output) }
+
+func flush(o *output.Output) {
+	ctx, cancel := context.WithTimeout(context.Background(), flushLimit)
+	defer cancel()
+	_ = o.Flush(ctx) // there is no place to report it
+}
+
+// dropped counts the dropped messages.
+func (l logs) dropped() prometheus.Collector {
+	return prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "kazoohook_log_messages_dropped_total",
+		Help: "Messages of the log that were dropped because standard output did not take them. Lines of events are never dropped: they wait in the journal.",
+	}, func() float64 { return float64(l.output.Dropped()) })
+}
+
+// lineWriter masks secrets in finished JSON lines, formats the lines and passes
+// them on.
+type lineWriter struct {
+	next   io.Writer
+	clean  func([]byte) []byte
+	render func([]byte) []byte
+}
+
+// Write passes on the lines.
+func (w lineWriter) Write(p []byte) (int, error) {
+	if _, err := w.next.Write(w.render(w.clean(p))); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// timestamp adds the time. zerolog's own hook needs package variables, which
+// parallel tests share.
 type timestamp struct{}
 
 // Run adds the time to a line.
@@ -48,8 +108,8 @@ func (timestamp) Run(e *zerolog.Event, _ zerolog.Level, _ string) {
 	e.Str(zerolog.TimestampFieldName, time.Now().UTC().Format(timeFormat))
 }
 
-// newConsole shows lines to people: local time, what happened to whom first,
-// and without the fields that only machines need.
+// newConsole formats lines for people: local time, the message and its subject
+// first, and without fields for machines.
 func newConsole(w io.Writer, noColor bool) zerolog.ConsoleWriter {
 	return zerolog.ConsoleWriter{
 		Out:           w,
@@ -61,16 +121,31 @@ func newConsole(w io.Writer, noColor bool) zerolog.ConsoleWriter {
 	}
 }
 
-// consoleLines splits what it gets into lines: the console writer shows only
-// the first of a write.
-type consoleLines struct{ zerolog.ConsoleWriter }
-
-// Write shows each line of p.
-func (c consoleLines) Write(p []byte) (int, error) {
-	for line := range bytes.Lines(p) {
-		if _, err := c.ConsoleWriter.Write(line); err != nil {
-			return 0, err
+// consoleLines formats JSON lines for people. A line that can't be formatted is
+// passed on unchanged.
+func consoleLines(noColor bool) func([]byte) []byte {
+	return func(p []byte) []byte {
+		var out bytes.Buffer
+		console := newConsole(&out, noColor)
+		for line := range bytes.Lines(p) { // the console writer formats only the first line of a write
+			if _, err := console.Write(textVisible(line)); err != nil {
+				out.WriteString(printable(string(bytes.TrimSpace(line))) + "\n")
+			}
 		}
+		return out.Bytes()
+	}
+}
+
+// consoleWriter formats JSON lines for people, one or many in a write.
+type consoleWriter struct {
+	io.Writer
+	render func([]byte) []byte
+}
+
+// Write shows the lines.
+func (w consoleWriter) Write(p []byte) (int, error) {
+	if _, err := w.Writer.Write(w.render(p)); err != nil {
+		return 0, err
 	}
 	return len(p), nil
 }
@@ -85,7 +160,7 @@ func (e *env) colours(w io.Writer) bool {
 }
 
 func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
+	f, ok := unmasked(w).(*os.File)
 	if !ok {
 		return false
 	}

@@ -14,11 +14,11 @@ import (
 	"kazoohook/config"
 )
 
-func logTo(t *testing.T, w *bytes.Buffer, level config.LogLevel, format config.LogFormat, environ ...string) logs {
+func logTo(t *testing.T, w *bytes.Buffer, format config.LogFormat) logs {
 	t.Helper()
 	cfg := config.Default()
-	cfg.LogLevel, cfg.LogFormat = level, format
-	l, err := (&env{environ: environ}).newLogs(cfg, w)
+	cfg.LogFormat = format
+	l, err := (&env{}).newLogs(cfg, w)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,9 +29,10 @@ func logTo(t *testing.T, w *bytes.Buffer, level config.LogLevel, format config.L
 func TestLogLine(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	l := logTo(t, &out, config.LogInfo, config.LogJSON)
+	l := logTo(t, &out, config.LogJSON)
 	l.Log.Debug().Msg("too fine")
 	l.Log.Info().Str("addr", ":8080").Msg("listening")
+	l.flush()
 	var line struct{ Level, Time, Message, Addr string }
 	if err := json.Unmarshal(out.Bytes(), &line); err != nil {
 		t.Fatal(err)
@@ -44,13 +45,13 @@ func TestLogLine(t *testing.T) {
 	}
 }
 
-// TestConsole shows an event as a person sees it: also the second of a batch.
+// TestConsole: an event is one line that a person can read, also the second of a batch.
 func TestConsole(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	l := logTo(t, &out, config.LogInfo, config.LogConsole)
+	l := logTo(t, &out, config.LogConsole)
 	event := `{"level":"info","time":"2026-01-02T03:04:05.678Z","event":"user.deleted","event_id":"01J","seq":%d,"source":"webhook","received_at":"x","account_id":"a1","hook":"object","object_type":"user","object_id":"u1","object_name":"Ann Lee","data":{"type":"user"},"message":"user deleted"}` + "\n"
-	if n, err := fmt.Fprintf(l.Out, event+event, 1, 2); err != nil || n == 0 {
+	if n, err := fmt.Fprintf(l.events(l.output.Events()), event+event, 1, 2); err != nil || n == 0 {
 		t.Fatal(n, err)
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
@@ -58,26 +59,28 @@ func TestConsole(t *testing.T) {
 	if len(lines) != 2 || !want.MatchString(lines[0]) {
 		t.Errorf("%q", lines)
 	}
-	if _, err := l.Out.Write([]byte("no JSON\n")); err == nil {
-		t.Error("no error")
+	out.Reset()
+	if _, err := l.events(l.output.Events()).Write([]byte("no JSON\x1b\n")); err != nil || out.String() != `no JSON\u001b`+"\n" {
+		t.Errorf("%q %v", out.String(), err)
 	}
 }
 
 // TestLinesAreWhole writes from many goroutines at once.
 func TestLinesAreWhole(t *testing.T) {
 	t.Parallel()
-	var out bytes.Buffer // not safe for concurrent use: the race detector looks on
-	l := logTo(t, &out, config.LogInfo, config.LogJSON)
+	var out bytes.Buffer // not safe for concurrent use: the race detector would notice
+	l := logTo(t, &out, config.LogJSON)
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
 			for range 50 {
 				l.Log.Info().Int("writer", i).Msg("line")
-				_, _ = l.Out.Write([]byte(`{"message":"event"}` + "\n" + `{"message":"event"}` + "\n"))
+				_, _ = l.events(l.output.Events()).Write([]byte(`{"message":"event"}` + "\n" + `{"message":"event"}` + "\n"))
 			}
 		})
 	}
 	wg.Wait()
+	l.flush()
 	lines := bytes.Split(bytes.TrimSpace(out.Bytes()), []byte("\n"))
 	if len(lines) != 8*50*3 {
 		t.Errorf("%d lines", len(lines))
@@ -89,7 +92,7 @@ func TestLinesAreWhole(t *testing.T) {
 	}
 }
 
-// TestColours are for terminals only.
+// TestColours: only terminals get colours.
 func TestColours(t *testing.T) {
 	t.Parallel()
 	if (&env{}).colours(&bytes.Buffer{}) {

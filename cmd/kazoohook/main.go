@@ -1,5 +1,3 @@
-// Command kazoohook is a durable receiver for the webhooks of the Kazoo phone
-// platform. See README.md.
 package main
 
 import (
@@ -11,8 +9,8 @@ import (
 
 func main() { os.Exit(exitCode(start())) } //nolint:forbidigo // here only
 
-// start runs the program until it ends or is told to stop. The second signal
-// kills: whoever sends two doesn't want to wait.
+// start runs the program until it ends or gets a signal to stop. The second signal
+// kills it.
 func start() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

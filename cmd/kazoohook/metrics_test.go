@@ -14,10 +14,10 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
-	"kazoohook/internal/crossbar/crossbartest"
+	"kazoohook/internal/fakekazoo"
 )
 
-// exposed is what /metrics says, by name.
+// exposed is the content of /metrics, by metric name.
 type exposed map[string]*dto.MetricFamily
 
 // scrape reads /metrics as Prometheus does, and lints it.
@@ -42,8 +42,8 @@ func (s *scene) scrape() exposed {
 	return families
 }
 
-// value adds up the series of a metric that have the labels ("hook", "object",
-// ...); of a histogram it is the count.
+// value adds up the series of a metric that have the labels ("hook", "object", ...).
+// For a histogram it adds the counts.
 func (e exposed) value(name string, labels ...string) (sum float64) {
 	for _, m := range e[name].GetMetric() {
 		if !hasLabels(m, labels) {
@@ -63,30 +63,30 @@ func hasLabels(m *dto.Metric, labels []string) bool {
 	return true
 }
 
-// busyScene is a scene in which a bit of everything happened.
+// busyScene returns a scene in which some of everything has happened, and its metrics.
 func busyScene(t *testing.T) (*scene, exposed) {
 	t.Helper()
-	s := newScene(t)
+	s := newScene(t, "FORWARD_URL=http://127.0.0.1:1")
 	check := func(err error) {
 		t.Helper()
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	u, err := s.CreateUser(crossbartest.User{AccountID: "acme"})
+	u, err := s.CreateUser(fakekazoo.User{AccountID: "acme"})
 	check(err)
 	s.logged(`"event":"user.created"`)
 	check(s.DeleteUser(u.ID))
 	s.logged(`"event":"user.deleted"`)
-	_, err = s.PlaceCall(crossbartest.Call{})
+	_, err = s.PlaceCall(fakekazoo.Call{})
 	check(err)
 	check(s.Notify("acme", "of_a_new_kind", nil))
 	s.logged(`"event":"notification.of_a_new_kind"`)
 	s.deliver("object", "what is this")
-	s.deliver("object", "id="+u.ID+"&account_id=acme&action=doc_deleted&type=user") // again
+	s.deliver("object", "id="+u.ID+"&account_id=acme&action=doc_deleted&type=user") // a duplicate
 	s.deliver("elsewhere", "id=x&account_id=acme&action=doc_deleted&type=user")
 	s.get(s.public + "/kazoo/a-wrong-secret/object")
-	for _, h := range s.service.engine.Reconciler.Status().Hooks {
+	for _, h := range s.service.leading().engine.Reconciler.Status().Hooks {
 		if strings.HasSuffix(h.Name, "doc_edited") {
 			check(s.DisableHook(h.ID, "too many failed attempts"))
 		}
@@ -97,9 +97,9 @@ func busyScene(t *testing.T) (*scene, exposed) {
 	return s, got
 }
 
-// TestMetrics proves that what happened is counted, under known labels and by
-// Prometheus' conventions, and that the documentation, the dashboard and the
-// alert rules fit what is exposed.
+// TestMetrics checks that what happened is counted, with known labels and by
+// Prometheus' conventions. The documentation, the dashboard and the alert rules must
+// match what is exposed.
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	s, got := busyScene(t)
@@ -134,12 +134,16 @@ func TestMetrics(t *testing.T) {
 		{"kazoohook_hook_repairs_total", 1, nil, false},
 		{"kazoohook_gaps_total", 1, nil, false},
 		{"kazoohook_last_delivery_timestamp_seconds", 1, nil, false},
+		{"kazoohook_leading_since_timestamp_seconds", 1, nil, false},
 		{"kazoohook_reconcile_runs_total", 1, nil, false},
 		{"kazoohook_recover_runs_total", 1, nil, false},
 		{"kazoohook_resync_runs_total", 1, nil, false},
 		{"kazoohook_resync_awaiting_confirm", 0, nil, true},
 		{"kazoohook_crossbar_requests_total", 1, []string{"operation", "login", "code", "2xx"}, false},
 		{"kazoohook_crossbar_request_duration_seconds", 1, []string{"operation", "hooks.list"}, false},
+		{"kazoohook_destination_attempts_total", 1, []string{"destination", "forward", "outcome", "failed"}, false},
+		{"kazoohook_destination_waiting_events", 1, []string{"destination", "forward"}, false},
+		{"kazoohook_destination_dead_letters", 0, []string{"destination", "forward"}, true},
 		{"kazoohook_consumer_failures_total", 0, []string{"consumer", "log"}, true},
 		{"process_resident_memory_bytes", 1 << 20, nil, false},
 		{"go_goroutines", 2, nil, false},
@@ -149,7 +153,7 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("%s %v is %v, want %v (exactly: %v)", c.name, c.labels, v, c.least, c.exactly)
 		}
 	}
-	if lag := got["kazoohook_consumer_lag_events"].GetMetric(); len(lag) != 2 {
+	if lag := got["kazoohook_consumer_lag_events"].GetMetric(); len(lag) != 1 {
 		t.Errorf("lag of %d consumers", len(lag))
 	}
 	for name, f := range got {
@@ -157,7 +161,7 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("%s has %d series", name, len(f.GetMetric()))
 		}
 	}
-	for _, secret := range []string{sceneSecret, crossbartest.DefaultAPIKey, "a-wrong-secret"} {
+	for _, secret := range []string{sceneSecret, fakekazoo.DefaultAPIKey, "a-wrong-secret"} {
 		if strings.Contains(s.get(s.admin+"/metrics").body, secret) {
 			t.Errorf("/metrics holds %s", secret)
 		}
@@ -168,7 +172,7 @@ func TestMetrics(t *testing.T) {
 	checkNames(t, got)
 }
 
-// checkNames finds metrics that the documentation names and nobody exposes.
+// checkNames finds metrics that the documentation names but nothing exposes.
 func checkNames(t *testing.T, got exposed) {
 	t.Helper()
 	files, err := filepath.Glob("../../docs/*.md")
@@ -181,14 +185,14 @@ func checkNames(t *testing.T, got exposed) {
 			t.Fatal(err)
 		}
 		for _, m := range regexp.MustCompile("`(kazoohook_[a-z_]+)").FindAllStringSubmatch(string(text), -1) {
-			if got[m[1]] == nil && m[1] != "kazoohook_session" { // the cookie
+			if got[m[1]] == nil && m[1] != "kazoohook_session" { // this is the cookie
 				t.Errorf("%s names %s, which is not exposed", file, m[1])
 			}
 		}
 	}
 }
 
-// checkMetricsTable keeps the table in docs/metrics.md equal to what is exposed.
+// checkMetricsTable compares the table in docs/metrics.md with what is exposed.
 func checkMetricsTable(t *testing.T, got exposed) {
 	t.Helper()
 	var names []string

@@ -18,7 +18,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"kazoohook/handlers"
-	"kazoohook/internal/crossbar/crossbartest"
+	"kazoohook/internal/event/eventtest"
+	"kazoohook/internal/fakekazoo"
 )
 
 // openAPI reads docs/openapi.yaml, which must be a valid document.
@@ -38,17 +39,19 @@ func openAPI(t *testing.T) *openapi3.T {
 	return doc
 }
 
-// TestOpenAPIRoutes compares the described operations with those that the
-// routers have, both ways.
+// TestOpenAPIRoutes compares the described operations with the routers', in both
+// directions.
 func TestOpenAPIRoutes(t *testing.T) {
 	t.Parallel()
-	public, admin := handlers.New(handlers.Deps{Gatherer: prometheus.NewRegistry(), Page: http.NotFoundHandler()})
+	public := handlers.Public(handlers.PublicDeps{})
+	admin := handlers.Admin(handlers.AdminDeps{Gatherer: prometheus.NewRegistry(), Page: http.NotFoundHandler()})
 	var routes []string
 	for _, h := range []http.Handler{public, admin} {
 		if err := chi.Walk(h.(chi.Routes), func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
 			switch route {
 			case "/kazoo/{secret}/*":
-				// The receiver gets every method, to answer those it doesn't take.
+				// The receiver routes every method, to refuse those that it doesn't
+				// take.
 				if !slices.Contains([]string{"GET", "POST", "PUT"}, method) {
 					return nil
 				}
@@ -86,13 +89,12 @@ func TestOpenAPIRoutes(t *testing.T) {
 	}
 }
 
-// TestOpenAPIAnswers compares what the service really answers with what is
-// described.
+// TestOpenAPIAnswers compares the service's real answers with the description.
 func TestOpenAPIAnswers(t *testing.T) {
 	t.Parallel()
 	doc := openAPI(t)
-	s := newScene(t)
-	u, err := s.CreateUser(crossbartest.User{AccountID: "acme"})
+	s := newScene(t, "FORWARD_URL=http://127.0.0.1:1")
+	u, err := s.CreateUser(fakekazoo.User{AccountID: "acme"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,10 +108,10 @@ func TestOpenAPIAnswers(t *testing.T) {
 	s.logged(`"event":"notification.password_recovery"`)
 	s.deliver("object", "\xff\xfe what is this")
 	s.logged(`"event":"unknown"`)
-	if _, err := s.Inject(crossbartest.Fault{Kind: crossbartest.FaultRefuse, Op: "channel_create"}); err != nil {
+	if _, err := s.Inject(fakekazoo.Fault{Kind: fakekazoo.FaultRefuse, Op: "channel_create"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.PlaceCall(crossbartest.Call{AccountID: "acme"}); err != nil {
+	if _, err := s.PlaceCall(fakekazoo.Call{AccountID: "acme"}); err != nil {
 		t.Fatal(err)
 	}
 	s.logged(`"source":"recovered"`)
@@ -135,11 +137,31 @@ func TestOpenAPIAnswers(t *testing.T) {
 		{"GET", "/api/events", s.admin + "/api/events?event=*.deleted&order=oldest&since=1h", 200, "", ""},
 		{"GET", "/api/events", s.admin + "/api/events?format=ndjson", 200, "", ""},
 		{"GET", "/api/events", s.admin + "/api/events?limit=0", 400, "", ""},
+		{"GET", "/api/events", s.admin + "/api/events?format=csv&download", 200, "", ""},
+		{"GET", "/api/events", s.admin + "/api/events?duplicate=true", 200, "", ""},
+		{"GET", "/api/events", s.admin + "/api/events?duplicate=perhaps", 400, "", ""},
 		{"GET", "/api/events/{seq}", s.admin + "/api/events/0", 400, "", ""},
 		{"GET", "/api/events/{seq}", s.admin + "/api/events/999999", 404, "", ""},
 		{"GET", "/api/hooks", s.admin + "/api/hooks", 200, "", ""},
+		{"GET", "/api/about", s.admin + "/api/about", 200, "", ""},
+		{"GET", "/api/resync", s.admin + "/api/resync", 200, "", ""},
 		{"GET", "/api/attempts", s.admin + "/api/attempts", 200, "", ""},
 		{"GET", "/api/consumers", s.admin + "/api/consumers", 200, "", ""},
+		{"GET", "/api/destinations", s.admin + "/api/destinations", 200, "", ""},
+		{"GET", "/api/dead", s.admin + "/api/dead", 200, "", ""},
+		{"GET", "/api/dead", s.admin + "/api/dead?limit=0", 400, "", ""},
+		{"GET", "/api/accounts", s.admin + "/api/accounts", 200, "", ""},
+		{"GET", "/api/events/{seq}/deliveries", s.admin + "/api/events/1/deliveries", 200, "", ""},
+		{"GET", "/api/events/{seq}/deliveries", s.admin + "/api/events/x/deliveries", 400, "", ""},
+		{"POST", "/api/destinations/{name}/pause", s.admin + "/api/destinations/forward/pause", 200, plain, "{}"},
+		{"POST", "/api/destinations/{name}/resume", s.admin + "/api/destinations/forward/resume", 200, plain, "{}"},
+		{"POST", "/api/destinations/{name}/pause", s.admin + "/api/destinations/nobody/pause", 404, plain, "{}"},
+		{"POST", "/api/redeliver", s.admin + "/api/redeliver", 200, plain, `{"destination":"forward","from":"2h","dry_run":true}`},
+		{"POST", "/api/redeliver", s.admin + "/api/redeliver", 400, plain, `{"destination":"forward"}`},
+		{"POST", "/api/redeliver", s.admin + "/api/redeliver", 404, plain, `{"destination":"nobody","dead":true}`},
+		{"POST", "/api/redeliver", s.admin + "/api/redeliver", 409, plain, `{"destination":"forward","from":"1h","to":"2h"}`},
+		{"POST", "/api/dead/discard", s.admin + "/api/dead/discard", 200, plain, `{}`},
+		{"POST", "/api/dead/discard", s.admin + "/api/dead/discard", 404, plain, `{"destination":"nobody"}`},
 		{"GET", "/api/checks", s.admin + "/api/checks", 200, "", ""},
 		{"GET", "/api/rates", s.admin + "/api/rates?span=24h", 200, "", ""},
 		{"GET", "/api/rates", s.admin + "/api/rates?span=1y", 400, "", ""},
@@ -149,6 +171,7 @@ func TestOpenAPIAnswers(t *testing.T) {
 		{"POST", "/api/replay", s.admin + "/api/replay", 404, plain, `{"consumer":"nobody","from":1}`},
 		{"POST", "/api/replay", s.admin + "/api/replay", 415, form, `{"consumer":"log","from":1}`},
 		{"POST", "/api/resync", s.admin + "/api/resync", 200, plain, `{"dry_run":true}`},
+		{"POST", "/api/resync", s.admin + "/api/resync", 200, plain, `{"confirm":true,"held":"nothing is"}`},
 		{"POST", "/api/resync", s.admin + "/api/resync", 400, plain, `[]`},
 		{"POST", "/api/session", s.admin + "/api/session", 204, plain, `{"token":"none is needed"}`},
 		{"POST", "/api/session", s.admin + "/api/session", 400, plain, `{}{}`},
@@ -166,11 +189,10 @@ func TestOpenAPIAnswers(t *testing.T) {
 	checkStream(t, doc, s.admin+"/api/events/stream?after=0")
 }
 
-// checkStream compares the first message of the live stream with its
-// description.
+// checkStream compares the first message of the live stream with its description.
 func checkStream(t *testing.T, doc *openapi3.T, url string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
@@ -198,12 +220,13 @@ func checkStream(t *testing.T, doc *openapi3.T, url string) {
 		if err := doc.Components.Schemas["Event"].Value.VisitJSON(value, openapi3.EnableJSONSchema2020()); err != nil {
 			t.Errorf("stream: %v in %s", err, data)
 		}
+		eventtest.Validate(t, []byte(data))
 		return
 	}
 	t.Errorf("the stream ended without an event: %v", lines.Err())
 }
 
-// TestOpenAPIRefusals does the same of a listener that asks for a token.
+// TestOpenAPIRefusals compares the answers of a listener that requires a token.
 func TestOpenAPIRefusals(t *testing.T) {
 	t.Parallel()
 	doc := openAPI(t)
@@ -211,7 +234,7 @@ func TestOpenAPIRefusals(t *testing.T) {
 	for path, item := range doc.Paths.Map() {
 		for method, op := range item.Operations() {
 			if op.Security != nil || method == http.MethodHead {
-				continue // open to all
+				continue // no token is needed
 			}
 			url := s.admin + strings.ReplaceAll(path, "{seq}", "1")
 			checkAnswer(t, doc, method, path, 401, s.send(method, url, "application/json", "{}"))
@@ -263,13 +286,16 @@ func checkAnswer(t *testing.T, doc *openapi3.T, method, path string, status int,
 			bodies = append(bodies, lines.Text())
 		}
 		if schema.Type.Is("string") {
-			schema = doc.Components.Schemas["Event"].Value // one a line
+			schema = doc.Components.Schemas["Event"].Value // one event per line
 		}
 		if len(bodies) == 0 {
 			t.Errorf("%s: no lines", where)
 		}
 	}
 	for _, body := range bodies {
+		if contentType == "application/x-ndjson" && strings.HasPrefix(body, `{"event":`) {
+			eventtest.Validate(t, []byte(body))
+		}
 		var value any = body
 		if strings.HasSuffix(contentType, "json") {
 			if err := json.Unmarshal([]byte(body), &value); err != nil {

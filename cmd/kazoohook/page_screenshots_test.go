@@ -1,3 +1,5 @@
+//go:build real
+
 package main
 
 import (
@@ -15,16 +17,16 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/rs/zerolog"
 
-	"kazoohook/internal/crossbar/crossbartest"
 	"kazoohook/internal/event"
+	"kazoohook/internal/fakekazoo"
 	"kazoohook/internal/journal"
 )
 
-// screenshotDir is where the pictures go, for people to look at.
+// screenshotDir is where screenshots go, for people to look at.
 const screenshotDir = "../../build/screenshots"
 
-// TestPageScreenshots writes pictures of the page after a busy day, light and
-// dark, wide and narrow, and looks whether anything sticks out of it.
+// TestPageScreenshots writes screenshots of the page after a busy day, light and dark,
+// wide and narrow. It checks that nothing is wider than the page.
 func TestPageScreenshots(t *testing.T) {
 	t.Parallel()
 	b := newTab(t)
@@ -35,9 +37,9 @@ func TestPageScreenshots(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.do(chromedp.EmulateViewport(1440, 1000), chromedp.Navigate(s.url()))
-	b.until("the hooks are registered", `["good", "idle"].includes(document.querySelector("#hearing").dataset.state)`)
-	// One delivery fails, as the receiver restarts, and is explained.
-	b.expect("ERR_")
+	b.until("the hooks are registered", `["good", "idle"].includes(document.querySelector("#state").dataset.state)`)
+	// One delivery fails while the receiver restarts; the page explains it.
+	b.expect("ERR_", "503")
 	s.stop()
 	if err := f.SendText("acme", "Is anybody there?"); err != nil {
 		t.Fatal(err)
@@ -45,7 +47,7 @@ func TestPageScreenshots(t *testing.T) {
 	s.start()
 	b.until("what failed is explained", `!document.querySelector("#attempts").hidden`)
 	f.Happen(25)
-	b.until("events come in", `document.querySelector("#hearing").dataset.state === "good" && document.querySelectorAll(".row:not([hidden])").length > 10`)
+	b.until("events come in", `document.querySelector("#state").dataset.state === "good" && document.querySelectorAll(".row:not([hidden])").length > 10`)
 
 	shoot := func(name, scheme string, width, height int64) {
 		t.Helper()
@@ -60,7 +62,7 @@ func TestPageScreenshots(t *testing.T) {
 		if !b.is(`document.documentElement.scrollWidth <= innerWidth`) {
 			t.Errorf("%s %s: something sticks out of the page", name, scheme)
 		}
-		ctx, cancel := context.WithTimeout(b.ctx, browserPatience)
+		ctx, cancel := context.WithTimeout(b.ctx, browserLimit)
 		defer cancel()
 		picture, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
 		if err != nil {
@@ -84,17 +86,17 @@ func TestPageScreenshots(t *testing.T) {
 		shoot("wide-open", scheme, 1440, 1060)
 		b.run(`document.querySelector("#detail .close").click()`)
 	}
-	b.expect("ERR_")
+	b.expect("ERR_", "503")
 	s.stop()
-	b.until("the loss is said", `document.querySelector("#hearing").dataset.state === "bad"`)
+	b.until("the loss is said", `document.querySelector("#state").dataset.state === "bad"`)
 	shoot("trouble", "light", 1440, 700)
 	if c := b.complaints(); len(c) > 0 {
 		t.Errorf("the browser complained: %q", c)
 	}
 }
 
-// busyDay fills a journal with what happens in a day: little at night, most in
-// the late morning, a break at noon.
+// busyDay fills a journal with a day's events: few at night, most in the late morning,
+// a break at noon.
 func busyDay(t *testing.T, dir string, now time.Time) {
 	t.Helper()
 	at := now.Add(-24 * time.Hour)
@@ -106,7 +108,7 @@ func busyDay(t *testing.T, dir string, now time.Time) {
 	for i := 0; ; i++ {
 		away := now.Sub(at).Hours()
 		rate := 0.25 + math.Exp(-math.Pow(away-3, 2)/8) + 1.2*math.Exp(-math.Pow(away-8, 2)/6)
-		if away < 0.8 { // enough for the chart of an hour
+		if away < 0.8 { // enough for the chart of the last hour
 			rate = 2
 		}
 		at = at.Add(time.Duration(random.ExpFloat64() / rate * 45 * float64(time.Second)))
@@ -124,7 +126,7 @@ func busyDay(t *testing.T, dir string, now time.Time) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, consumer := range []string{logConsumer, "snapshot"} { // the day was dealt with
+	for _, consumer := range []string{logConsumer, "snapshot"} { // the consumers have handled the day
 		if err := j.MoveCursor(t.Context(), consumer, 0, last); err != nil {
 			t.Fatal(err)
 		}
@@ -134,13 +136,13 @@ func busyDay(t *testing.T, dir string, now time.Time) {
 	}
 }
 
-func busyEvent(random *rand.Rand, i int, at time.Time) event.Delivery {
+func busyEvent(random *rand.Rand, i int, at time.Time) event.Request {
 	one := func(of ...string) string { return of[random.IntN(len(of))] }
 	first := one("Ann", "Ben", "Chloé", "Dmitri", "Eva", "Farid", "Grace", "Hiro")
 	last := one("Adams", "Brown", "Fischer", "Nováková", "Okafor", "Rossi", "Sato")
 	number := fmt.Sprintf("+1555%07d", random.IntN(1e7))
-	body := url.Values{"account_id": {crossbartest.DefaultAccountID}, "cluster_id": {crossbartest.DefaultClusterID}}
-	d := event.Delivery{Source: event.SourceWebhook, ReceivedAt: at.UTC(), Method: "POST", ContentType: "application/x-www-form-urlencoded", RemoteAddr: "203.0.113.7"}
+	body := url.Values{"account_id": {fakekazoo.DefaultAccountID}, "cluster_id": {fakekazoo.DefaultClusterID}}
+	d := event.Request{Source: event.SourceWebhook, ReceivedAt: at.UTC(), Method: "POST", ContentType: "application/x-www-form-urlencoded", RemoteAddr: "203.0.113.7"}
 	id := fmt.Sprintf("%032x", 0xabcdef00+i)
 	switch dice := random.IntN(100); {
 	case dice < 62:

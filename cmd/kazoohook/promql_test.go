@@ -10,19 +10,19 @@ import (
 	dto "github.com/prometheus/client_model/go"
 )
 
-// promToken splits a PromQL expression: texts, ranges, matchers' operators,
-// names and numbers, everything else by itself.
+// promToken splits a PromQL expression into texts, ranges, matchers' operators, names,
+// numbers and single characters.
 var promToken = regexp.MustCompile(`"[^"]*"|\[[^\]]*\]|=~|!~|!=|[a-zA-Z_][a-zA-Z0-9_:]*|[0-9][0-9.]*|\S`)
 
-// promCheck looks through an expression for metrics, labels and values that are
-// not exposed. It is no parser of PromQL, whose own is a very large module: it
-// knows the parts that the dashboard and the alert rules use.
+// promCheck looks in an expression for metrics, labels and values that are not exposed.
+// It is not a PromQL parser, because the real one is a very large module. It knows what
+// the dashboard and the alert rules use.
 type promCheck struct {
 	got    exposed
 	tokens []string
 	at     int
 	found  []string
-	names  []string // metrics that are used
+	names  []string // metrics that the expression uses
 }
 
 func checkPromQL(expr string, got exposed) *promCheck {
@@ -70,7 +70,7 @@ func (c *promCheck) peek() string {
 
 func (c *promCheck) word(name string) {
 	functions := []string{
-		"absent", "count", "histogram_quantile", "increase", "max", "max_over_time", "min", "rate", "sum", "time", "topk",
+		"absent", "count", "histogram_quantile", "increase", "last_over_time", "max", "max_over_time", "min", "rate", "round", "sum", "time", "topk",
 	}
 	switch {
 	case slices.Contains([]string{"and", "or", "unless"}, name):
@@ -90,6 +90,9 @@ func (c *promCheck) word(name string) {
 }
 
 func (c *promCheck) metric(name string) {
+	if name == "up" { // Prometheus itself makes this metric
+		return
+	}
 	family := c.got[name]
 	for _, part := range []string{"_bucket", "_sum", "_count"} {
 		if base, ok := strings.CutSuffix(name, part); ok && c.got[base].GetType() == dto.MetricType_HISTOGRAM {
@@ -125,7 +128,7 @@ func (c *promCheck) metric(name string) {
 	}
 }
 
-// nextAfter is the value behind a matcher's operator.
+// nextAfter returns the value after a matcher's operator.
 func (c *promCheck) nextAfter(operator string) string {
 	if !slices.Contains([]string{"=", "!=", "=~", "!~"}, operator) {
 		c.problem("no matcher: %q", operator)
@@ -156,7 +159,7 @@ func labelValues(f *dto.MetricFamily, label string) (values []string) {
 	return values
 }
 
-// TestPromQLIsChecked proves that the check finds what it is for.
+// TestPromQLIsChecked: the check finds the mistakes that it is for.
 func TestPromQLIsChecked(t *testing.T) {
 	t.Parallel()
 	text := func(s string) *string { return &s }

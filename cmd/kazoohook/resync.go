@@ -8,43 +8,67 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
-	"kazoohook/config"
 	"kazoohook/handlers"
 )
 
 // resyncCmd compares Kazoo's objects with the snapshot now.
 type resyncCmd struct {
-	DryRun  bool `help:"Print what would be reported, and report nothing."`
-	Confirm bool `help:"Report the deletions however many they are: somebody has looked."`
+	DryRun  bool      `help:"Print what would be reported, and report nothing."`
+	Confirm bool      `help:"Report the deletions however many they are: somebody has looked."`
+	Timeout limitFlag `default:"15s" help:"Time to wait for progress, as when Kazoo is away."`
 	settings
 }
 
-// resyncSettings is what a resync needs where the service doesn't run.
-const resyncSettings = config.Kazoo | config.HookSet | config.Engine | config.Listen | config.Journal
-
-// Run asks the running service, or compares by itself where none runs.
+// Run asks the running service, because the findings belong in its journal.
 func (c *resyncCmd) Run(ctx context.Context, e *env) error {
 	cfg, err := e.load(c.settings)
 	if err != nil {
 		return err
 	}
-	return e.withAdmin(ctx, cfg, func(a *admin) error {
+	return withService(cfg, "resync", func(a *admin) error {
+		ctx, wait := progressWithin(ctx, time.Duration(c.Timeout))
+		defer wait.Stop()
 		resp, err := a.do(ctx, http.MethodPost, "/api/resync", nil, handlers.ResyncRequest{DryRun: c.DryRun, Confirm: c.Confirm}, nil)
 		if err != nil {
-			return err
+			return wait.explain(ctx, err)
 		}
 		defer func() { _ = resp.Body.Close() }() // only read from
-		res, err := e.followResync(resp.Body)
+		res, err := e.followResync(resp.Body, wait)
 		if err != nil {
-			return err
+			return wait.explain(ctx, err)
 		}
 		return printResync(e.stdout, res)
 	})
 }
 
+// waiting ends a context after a time without progress.
+type waiting struct {
+	*time.Timer
+	limit time.Duration
+}
+
+var errNoProgress = errors.New("no progress")
+
+func progressWithin(ctx context.Context, limit time.Duration) (context.Context, *waiting) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	return ctx, &waiting{time.AfterFunc(limit, func() { cancel(errNoProgress) }), limit}
+}
+
+// moved starts the wait again.
+func (w *waiting) moved() { w.Reset(w.limit) }
+
+// explain returns an error in one sentence for a command that waited too long.
+func (w *waiting) explain(ctx context.Context, err error) error {
+	if errors.Is(context.Cause(ctx), errNoProgress) {
+		return fmt.Errorf("the comparison has made no progress for %s; this command no longer waits, but the comparison may go on and report what it finds. Kazoo may be away: see the service's log, or run kazoohook doctor", w.limit)
+	}
+	return err
+}
+
 // followResync shows the progress and returns the result.
-func (e *env) followResync(body io.Reader) (*handlers.ResyncResult, error) {
+func (e *env) followResync(body io.Reader, wait *waiting) (*handlers.ResyncResult, error) {
 	bar := newBar(e.stderr)
 	defer bar.clear()
 	dec := json.NewDecoder(body)
@@ -52,12 +76,13 @@ func (e *env) followResync(body io.Reader) (*handlers.ResyncResult, error) {
 		var m handlers.ResyncMessage
 		switch err := dec.Decode(&m); {
 		case err != nil:
-			return nil, fmt.Errorf("the service broke off: %w", err)
+			return nil, fmt.Errorf("the service's answer ended early (%w); the comparison may go on and report what it finds: see the service's log", err)
 		case m.Error != "":
 			return nil, errors.New(m.Error)
 		case m.Result != nil:
 			return m.Result, nil
 		case m.Progress != nil:
+			wait.moved()
 			bar.show(*m.Progress)
 		}
 	}
@@ -77,7 +102,7 @@ func printResync(w io.Writer, res *handlers.ResyncResult) error {
 		list []handlers.ResyncObject
 	}{{"deleted", res.Deleted}, {"created", res.Created}} {
 		for _, o := range l.list {
-			fmt.Fprintf(lines, "%s%s.%s %s %q of account %s\n", verb, o.Type, l.what, o.ID, o.Name, o.AccountID)
+			fmt.Fprintf(lines, "%s%s.%s %s \"%s\" of account %s\n", verb, printable(o.Type), l.what, printable(o.ID), printable(o.Name), printable(o.AccountID))
 		}
 	}
 	fmt.Fprintf(lines, "%d objects compared, %d deleted, %d created\n", res.Listed, len(res.Deleted), len(res.Created))
@@ -85,13 +110,13 @@ func printResync(w io.Writer, res *handlers.ResyncResult) error {
 		fmt.Fprintln(lines, "this was the first look at some of them: it is the baseline, and yields no events")
 	}
 	if res.Held {
-		fmt.Fprintf(lines, "more are gone than may vanish at once (%d): if that is right, run: kazoohook resync --confirm\n", res.Limit)
+		fmt.Fprintf(lines, "more objects are missing than the limit for reports without confirmation (%d); if they were deleted, run: kazoohook resync --confirm\n", res.Limit)
 	}
 	_, err := io.WriteString(w, lines.String())
 	return err
 }
 
-// bar is a progress bar on a terminal, and nothing elsewhere.
+// bar is a progress bar on a terminal; elsewhere it prints nothing.
 type bar struct {
 	w     io.Writer
 	shown bool

@@ -8,36 +8,36 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// rotation follows HOOK_SECRET_PREVIOUS until it has served: a delivery whose
-// answer Kazoo missed, or that we asked it to resend, goes to the URI that the
-// hook had when the event was fired, so that the old secret may be used for a
-// while after every hook has moved.
+// rotation follows the use of HOOK_SECRET_PREVIOUS and logs when it can be removed.
+// Kazoo resends a request to the URI that the hook had when the event was fired. So
+// the old secret may be used for a while after every hook has the new one.
 type rotation struct {
-	moved func() bool      // every hook is registered with the new secret
-	quiet time.Duration    // without a use, after which the old one has served
-	check time.Duration    // between two looks
-	now   func() time.Time // time.Now but in tests
+	moved func() bool      // reports whether every hook is registered with the new secret
+	quiet time.Duration    // after this time without a use the old secret can be removed
+	check time.Duration    // interval of the checks
+	now   func() time.Time // time.Now, except in tests
 	log   zerolog.Logger
 	last  atomic.Int64 // Unix nanoseconds of the last use since the start; 0: none
+	idle  atomic.Bool  // there is no previous secret
 }
 
-// Kazoo repeats a delivery for some seconds, and longer only while it is asked
-// to: ten minutes are far beyond, and short enough for a person to wait.
+// Kazoo resends a request for some seconds, or for as long as it is asked to. Ten
+// minutes are much longer, and still short for an operator.
 const (
 	rotationQuiet = 10 * time.Minute
 	rotationCheck = 15 * time.Second
 )
 
-// used notes a delivery with the previous secret.
+// used records a request with the previous secret.
 func (r *rotation) used() { r.last.Store(r.now().UnixNano()) }
 
-// run says when the previous secret was last used once it has not been for
-// quiet, and again if it is used after that. It ends with ctx.
+// run logs the last use of the previous secret after it was unused for quiet, and
+// again after a later use. It ends with ctx.
 func (r *rotation) run(ctx context.Context) error {
 	tick := time.NewTicker(r.check)
 	defer tick.Stop()
-	var moved time.Time // since when every hook has the new secret
-	told := int64(-1)   // the last use that was told of
+	var moved time.Time // the time since which every hook has the new secret
+	said := int64(-1)   // the last use that was reported
 	for {
 		select {
 		case <-ctx.Done():
@@ -45,18 +45,20 @@ func (r *rotation) run(ctx context.Context) error {
 		case <-tick.C:
 		}
 		switch now, last := r.now(), r.last.Load(); {
+		case r.idle.Load():
+			moved, said = time.Time{}, -1
 		case !r.moved():
 			moved = time.Time{}
 		case moved.IsZero():
 			moved = now
-		case last != told && now.Sub(moved) >= r.quiet && now.Sub(time.Unix(0, last)) >= r.quiet:
-			told = last
-			r.tell(last)
+		case last != said && now.Sub(moved) >= r.quiet && now.Sub(time.Unix(0, last)) >= r.quiet:
+			said = last
+			r.report(last)
 		}
 	}
 }
 
-func (r *rotation) tell(last int64) {
+func (r *rotation) report(last int64) {
 	line := r.log.Info().Int64("quiet_ms", r.quiet.Milliseconds())
 	if last == 0 {
 		line.Msg("the previous hook secret was not used since the start, and every hook has the new one: HOOK_SECRET_PREVIOUS can be removed")

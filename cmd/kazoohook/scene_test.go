@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"kazoohook/config"
-	"kazoohook/internal/crossbar/crossbartest"
+	"kazoohook/internal/fakekazoo"
 )
 
 // scene is a fake Kazoo and the whole service, over real sockets.
@@ -25,28 +25,31 @@ type scene struct {
 
 const sceneSecret = "the-secret-of-the-scene"
 
-// newScene starts both and waits until the hooks are registered. environ adds
+// newScene starts both and waits until the hooks are registered. environ has further
 // settings.
 func newScene(t *testing.T, environ ...string) *scene {
 	t.Helper()
+	return newSceneOf(t, "4.3", environ...)
+}
+
+// newSceneOf is newScene with a version of Kazoo.
+func newSceneOf(t *testing.T, version string, environ ...string) *scene {
+	t.Helper()
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-	f, err := newFake(ctx, crossbartest.Options{Speed: 50, Seed: 1}, "127.0.0.1:0", "127.0.0.1:0", 3)
+	f, err := newFake(ctx, fakekazoo.Options{Version: version, Speed: 50, Seed: 1}, "127.0.0.1:0", "127.0.0.1:0", 3)
 	if err != nil {
 		t.Fatal(err)
 	}
-	public, err := freeAddr(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
+	public := freeAddrs(t, 1)[0]
 	cfg, err := config.Load(config.Options{Need: config.All, Environ: append([]string{
-		"KAZOO_API_URL=" + f.api, "KAZOO_API_KEY=" + crossbartest.DefaultAPIKey,
+		"KAZOO_API_URL=" + f.api, "KAZOO_API_KEY=" + fakekazoo.DefaultAPIKey,
 		"PUBLIC_URL=http://" + public, "LISTEN_ADDR=" + public, "ADMIN_ADDR=127.0.0.1:0", "HOOK_SECRET=" + sceneSecret,
-		"DATA_DIR=" + t.TempDir(), "RECONCILE_INTERVAL=1s", "SHUTDOWN_TIMEOUT=2s", "HOOKS=object:user,channel_create,notifications",
+		"DATA_DIR=" + t.TempDir(), "RECONCILE_INTERVAL=1s", "RESYNC_INTERVAL=10s", "SHUTDOWN_TIMEOUT=2s", "HOOKS=object:user,channel_create,notifications",
 	}, environ...)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg.KazooAPIRate = 1000 // the fake is fast, too
+	cfg.KazooAPIRate = 1000 // the fake Kazoo is fast, too
 	s := &scene{fake: f, t: t, log: &logLines{}}
 	l, err := (&env{}).newLogs(cfg, s.log)
 	if err != nil {
@@ -75,10 +78,10 @@ func newScene(t *testing.T, environ ...string) *scene {
 	return s
 }
 
-// until waits for a condition, but not forever.
+// until waits for a condition, for three minutes at most.
 func (s *scene) until(what string, ok func() bool) {
 	s.t.Helper()
-	deadline := time.After(15 * time.Second)
+	deadline := time.After(3 * time.Minute) // a machine may be busy
 	for !ok() {
 		select {
 		case <-time.After(10 * time.Millisecond):
@@ -102,10 +105,10 @@ type response struct {
 
 func (s *scene) get(url string) response { s.t.Helper(); return s.send(http.MethodGet, url, "", "") }
 
-// send makes one request. What can't be had is a response of status 0.
+// send makes one request. Without an answer, the status is 0.
 func (s *scene) send(method, url, contentType, body string) response {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
 	if err != nil {
@@ -124,7 +127,7 @@ func (s *scene) send(method, url, contentType, body string) response {
 	return response{resp.StatusCode, resp.Header, string(raw)}
 }
 
-// deliver posts what Kazoo might, and expects it to be taken.
+// deliver posts a request as Kazoo might, and expects a 200.
 func (s *scene) deliver(hook, body string) {
 	s.t.Helper()
 	got := s.send(http.MethodPost, s.public+"/kazoo/"+sceneSecret+"/"+hook, "application/x-www-form-urlencoded", body)

@@ -16,7 +16,7 @@ import (
 	"kazoohook/internal/event"
 )
 
-// panicking is a journal that panics with what it was given.
+// panicking is a journal that panics with secrets and with what it was given.
 type panicking struct{ handlers.History }
 
 func (panicking) Append(_ context.Context, r event.Record) (event.Appended, error) {
@@ -31,18 +31,19 @@ func (panicking) Append(_ context.Context, r event.Record) (event.Appended, erro
 	panic(secretPanic + string(r.Body))
 }
 func (panicking) Acknowledged(event.Record, event.Appended, bool) {}
-func (panicking) Refused(event.Record)                            {}
+func (panicking) Refused(event.Record, event.Appended)            {}
 func (panicking) Last(context.Context) (int64, error)             { panic(secretPanic) }
-func (panicking) Query(context.Context, event.Query) ([]event.Record, error) {
-	return nil, errors.New(secretPanic) // an error of the inside, which stays there
+func (panicking) Query(context.Context, event.Query) ([]event.Record, int64, error) {
+	return nil, 0, errors.New(secretPanic) // an internal error must not be shown
 }
 
 // panics makes the handlers panic with secrets.
 func (s *secrecy) panics() {
 	log := &logLines{}
-	public, admin := handlers.New(handlers.Deps{
-		Journal: panicking{}, History: panicking{}, Secret: secretHook, PreviousSecret: secretPrevious, AdminToken: secretAdmin, Log: zerolog.New(log),
-		Hooks: func(context.Context) (any, error) { panic(errors.New(secretPanic)) },
+	common := handlers.Common{Log: zerolog.New(log)}
+	public := handlers.Public(handlers.PublicDeps{Common: common, Journal: panicking{}, Secret: secretHook, PreviousSecret: secretPrevious})
+	admin := handlers.Admin(handlers.AdminDeps{
+		Common: common, History: panicking{}, Token: secretAdmin, Hooks: func() handlers.Overview { panic(errors.New(secretPanic)) },
 	})
 	servers := [2]string{serve(s.t, public), serve(s.t, admin)}
 	for _, hook := range []string{"text", "error", "runtime", "map"} {
@@ -60,12 +61,12 @@ func (s *secrecy) panics() {
 	if n := strings.Count(log.String(), `"stack"`); n != 10 {
 		s.t.Errorf("%d panics were logged, want 10:\n%s", n, log)
 	}
-	// That of an error is the operator's to see; no error of ours holds a secret.
+	// The operator may see an error's text here; our own errors hold no secret.
 	s.out.add("the log of panics", strings.ReplaceAll(log.String(), `"error":"`+secretPanic+`"`, ""))
 }
 
-// kazooFails lets Kazoo answer with all secrets, to each command that asks
-// Kazoo and to a service. What would be tried again is cut short.
+// kazooFails runs each command that asks Kazoo, and a service, while Kazoo's answers
+// hold all secrets. Retries are cut short.
 func (s *secrecy) kazooFails() {
 	const most = time.Second
 	var jobs []job
@@ -79,7 +80,7 @@ func (s *secrecy) kazooFails() {
 			jobs = append(jobs, job{most: most, change: append(byKey(), refusing+"/key"), args: strings.Fields(line)})
 		}
 		alone := append(slices.Clone(change), "DATA_DIR="+s.t.TempDir(), "LISTEN_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0")
-		jobs = append(jobs, job{most: 5 * time.Second, change: alone, args: []string{"serve"}, until: "logging in"})
+		jobs = append(jobs, job{most: time.Minute, change: alone, args: []string{"serve"}, until: "logging in"})
 	}
 	s.together(jobs)
 }

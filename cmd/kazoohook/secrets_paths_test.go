@@ -11,11 +11,11 @@ import (
 	"sync"
 	"time"
 
-	"kazoohook/internal/crossbar/crossbartest"
+	"kazoohook/internal/fakekazoo"
 )
 
-// happen lets Kazoo tell of events that hold secrets, in every form that they
-// may come in, those included that can't be understood.
+// happen makes Kazoo send events that hold secrets, in every form in which they may
+// arrive, also forms that can't be understood.
 func (s *secrecy) happen() {
 	s.t.Helper()
 	fields := map[string]any{
@@ -53,8 +53,8 @@ func (s *secrecy) happen() {
 			}
 		}
 	}
-	// What Kazoo could not deliver it tells of in its own words.
-	fault := crossbartest.Fault{Kind: crossbartest.FaultRefuse, Op: "notifications", Count: 8, ClientError: "failed_connect http://h/kazoo/" + secretHook + "/object econnrefused"}
+	// What Kazoo could not deliver it reports in its own words.
+	fault := fakekazoo.Fault{Kind: fakekazoo.FaultRefuse, Op: "notifications", Count: 8, ClientError: "failed_connect http://h/kazoo/" + secretHook + "/object econnrefused"}
 	if _, err := s.Inject(fault); err != nil {
 		s.t.Fatal(err)
 	}
@@ -64,7 +64,7 @@ func (s *secrecy) happen() {
 	s.logged(`"source":"recovered"`)
 }
 
-// strangers try what they can, with the right secrets where those are of no use.
+// strangers sends requests that must be refused, even with the right secrets.
 func (s *secrecy) strangers() {
 	for _, path := range []string{
 		"/kazoo/" + secretHook, "/kazoo/" + secretHook + "x/object", "/kazoo/x/" + secretHook + "/object", "//kazoo/" + secretHook + "/object",
@@ -80,8 +80,8 @@ func (s *secrecy) strangers() {
 	s.ask("POST", right, "application/x-www-form-urlencoded", "password="+url.QueryEscape(secretEvent), "Content-Encoding", "x-"+secretPanic[:4])
 }
 
-// api asks every route of the admin side with some tokens, side by side: what
-// is wrong is answered late.
+// api asks every route of the admin side with some tokens, at the same time: a wrong
+// token is answered late.
 func (s *secrecy) api(tokens ...string) {
 	s.t.Helper()
 	const plain = "application/json"
@@ -96,7 +96,7 @@ func (s *secrecy) api(tokens ...string) {
 		all.Go(func() { s.ask("POST", s.admin+"/api/session", plain, fmt.Sprintf("{%q:%q}", "token", token)) })
 		for _, path := range []string{
 			"/", "/healthz", "/readyz", "/metrics", "/nothing", "/api/events?limit=1000", "/api/events?format=ndjson&text=begin", "/api/events?limit=x",
-			"/api/events?since=" + secretHook[4:], "/api/hooks", "/api/consumers", "/api/checks", "/api/attempts", "/api/rates?span=1h", "/api/events/stream?after=0", "/api/events/0",
+			"/api/events?since=" + secretHook[4:], "/api/hooks", "/api/consumers", "/api/checks", "/api/attempts", "/api/rates?span=1h", "/api/about", "/api/resync", "/api/events?format=csv", "/api/events?duplicate=true", "/api/events/stream?after=0", "/api/events/0",
 		} {
 			all.Go(func() { s.ask("GET", s.admin+path, "", "", header...) })
 		}
@@ -114,7 +114,7 @@ func (s *secrecy) api(tokens ...string) {
 	}
 }
 
-// page is the page with all that it loads.
+// page returns the page with everything that it loads.
 func (s *secrecy) page() string {
 	s.t.Helper()
 	index := s.get(s.admin + "/").body
@@ -125,15 +125,15 @@ func (s *secrecy) page() string {
 	return all
 }
 
-// commands runs every command beside the service, each way to log in included.
+// commands runs every command beside the service, with each way to log in.
 func (s *secrecy) commands() {
-	const most = 10 * time.Second
+	const most = time.Minute
 	jobs := []job{
 		{most: most, args: []string{"tail", "--since", "1h"}, until: "unknown"},
 		{most: most, args: []string{"tail", "--since", "1h", "--format", "json"}, until: "unknown"},
 		{most: most, until: "baseline", change: []string{"LOG_FORMAT=console", "DATA_DIR=" + s.t.TempDir(), "LISTEN_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0"}, args: []string{"serve"}},
 		{most: most, change: []string{"DATA_DIR=/dev/null/x"}, args: []string{"serve"}},
-		{most: most, args: []string{"serve"}}, // the data directory is taken
+		{most: most, args: []string{"serve"}}, // the data directory is in use
 	}
 	for _, line := range []string{
 		"config", "config --format json", "config --format env", "plan", "register", "doctor", "doctor --format json", "events --limit 1000",
@@ -155,7 +155,7 @@ func (s *secrecy) commands() {
 	s.together(jobs)
 }
 
-// wrongSettings puts secrets where they are wrong.
+// wrongSettings puts secrets into settings where they are wrong.
 func (s *secrecy) wrongSettings() {
 	const most = 1500 * time.Millisecond
 	var jobs []job

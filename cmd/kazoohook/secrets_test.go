@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -16,11 +17,11 @@ import (
 	"time"
 
 	"kazoohook/config"
-	"kazoohook/internal/crossbar/crossbartest"
+	"kazoohook/internal/fakekazoo"
 )
 
-// The marked secrets. Each begins and ends with a mark, so that half of one is
-// found too, and holds what has to be escaped somewhere, where it may.
+// The marked secrets. Each begins and ends with a mark, so that half of one is found
+// too. Where allowed, it holds characters that need escaping.
 const (
 	secretPassword = `MARKpassbegin "<pa/ss>\&%+=é" MARKpassend`
 	secretHook     = "MARKhookbegin._~-MARKhookend"
@@ -31,40 +32,37 @@ const (
 	secretPanic    = "MARKpanic"
 )
 
-// secrecy is the whole program with marked secrets, and all that it says.
+// secrecy is the whole program with marked secrets, and all its output.
 type secrecy struct {
 	*scene
 	echo  *echo
 	marks *marks
-	out   *output
-	env   []string // of commands beside the service
+	out   *outputs
+	env   []string // settings of commands beside the service
 }
 
 func newSecrecy(t *testing.T) *secrecy {
 	t.Helper()
-	s := &secrecy{marks: &marks{}, out: &output{}, scene: &scene{t: t, log: &logLines{}}}
+	s := &secrecy{marks: &marks{}, out: &outputs{}, scene: &scene{t: t, log: &logLines{}}}
 	for _, secret := range []string{secretPassword, secretHook, secretPrevious, secretAdmin, secretAPIKey, secretEvent, secretPanic} {
 		for _, piece := range regexp.MustCompile(`MARK[a-z]+`).FindAllString(secret, -1) {
 			s.marks.add(piece, forms(piece)...)
 		}
 	}
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-	f, err := newFake(ctx, crossbartest.Options{Speed: 50, Seed: 5, BucketsOff: true, Password: secretPassword, APIKey: secretAPIKey}, "127.0.0.1:0", "127.0.0.1:0", 3)
+	f, err := newFake(ctx, fakekazoo.Options{Speed: 50, Seed: 5, BucketsOff: true, Password: secretPassword, APIKey: secretAPIKey}, "127.0.0.1:0", "127.0.0.1:0", 3)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.fake = f
-	s.echo = &echo{next: f.API(), marks: s.marks, secrets: []string{ // what Kazoo knows of ours
+	s.echo = &echo{next: f.API(), marks: s.marks, secrets: []string{ // what Kazoo knows of our secrets
 		secretPassword, secretHook, secretPrevious,
 		"http://u:" + url.QueryEscape(secretPassword) + "@h/kazoo/" + secretHook + "/object", url.QueryEscape("http://h/kazoo/" + secretPrevious + "/object"),
 	}}
 	front := httptest.NewServer(s.echo)
-	public, err := freeAddr(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
+	public := freeAddrs(t, 1)[0]
 	s.env = []string{
-		"KAZOO_API_URL=" + front.URL, "KAZOO_USERNAME=" + crossbartest.DefaultUsername, "KAZOO_PASSWORD=" + secretPassword, "KAZOO_ACCOUNT_NAME=acme",
+		"KAZOO_API_URL=" + front.URL, "KAZOO_USERNAME=" + fakekazoo.DefaultUsername, "KAZOO_PASSWORD=" + secretPassword, "KAZOO_ACCOUNT_NAME=acme",
 		"PUBLIC_URL=http://" + public, "LISTEN_ADDR=" + public, "DATA_DIR=" + t.TempDir(), "KAZOO_API_RATE=10",
 		"HOOK_SECRET=" + secretHook, "HOOK_SECRET_PREVIOUS=" + secretPrevious, "ADMIN_TOKEN=" + secretAdmin,
 		"RECONCILE_INTERVAL=1s", "SHUTDOWN_TIMEOUT=2s", "HOOKS=object:user,notifications", "LOG_LEVEL=trace",
@@ -73,7 +71,7 @@ func newSecrecy(t *testing.T) *secrecy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg.KazooAPIRate = 1000 // the fake is fast, too
+	cfg.KazooAPIRate = 1000 // the fake Kazoo is fast, too
 	l, err := (&env{}).newLogs(cfg, s.log)
 	if err != nil {
 		t.Fatal(err)
@@ -98,10 +96,10 @@ func newSecrecy(t *testing.T) *secrecy {
 	return s
 }
 
-// ask makes a request with the headers given and keeps the answer, headers and all.
+// ask makes a request with the given headers and keeps the answer with its headers.
 func (s *secrecy) ask(method, target, contentType, body string, header ...string) int {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, target, strings.NewReader(body))
 	if err != nil {
@@ -115,7 +113,7 @@ func (s *secrecy) ask(method, target, contentType, body string, header ...string
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	resp, err := client.Do(req)
 	if err != nil {
-		return 0 // cut off by us
+		return 0 // we ended it
 	}
 	defer func() { _ = resp.Body.Close() }() // only read from
 	name := fmt.Sprintf("the answer to %s %s", method, req.URL.Path)
@@ -124,15 +122,18 @@ func (s *secrecy) ask(method, target, contentType, body string, header ...string
 	s.out.add(name, text.String())
 	text.Reset()
 	if resp.Header.Get("Content-Type") == "text/event-stream" {
-		cancelSoon := time.AfterFunc(300*time.Millisecond, cancel) // it has no end
-		defer cancelSoon.Stop()
+		// The stream has no end.
+		events := &collected{text: "data: ", stop: func() { time.AfterFunc(300*time.Millisecond, cancel) }}
+		_, _ = io.Copy(events, resp.Body)
+		s.out.add(name, events.String())
+		return resp.StatusCode
 	}
 	_, _ = text.ReadFrom(resp.Body)
 	s.out.add(name, text.String())
 	return resp.StatusCode
 }
 
-// command runs a command beside the service and keeps what it says.
+// command runs a command beside the service and keeps its output.
 func (s *secrecy) command(j job) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), j.most)
@@ -147,19 +148,19 @@ func (s *secrecy) command(j job) {
 	for k, v := range environ {
 		list = append(list, k+"="+v)
 	}
-	stdout, stderr := &heard{text: j.until, stop: cancel}, &heard{}
+	stdout, stderr := &collected{text: j.until, stop: cancel}, &collected{}
 	s.out.watch(name, stdout)
 	s.out.watch(name+" (standard error)", stderr)
 	_ = run(ctx, j.args, list, strings.NewReader(""), stdout, stderr)
 }
 
-// byKey are the settings of a login by API key instead of name and password.
+// byKey returns the settings of a login by API key instead of name and password.
 func byKey() []string {
 	return []string{"KAZOO_USERNAME=", "KAZOO_PASSWORD=", "KAZOO_ACCOUNT_NAME=", "KAZOO_API_KEY=" + secretAPIKey}
 }
 
-// job is a command to run, what is different for it, and for how long: at most,
-// or until it says something.
+// job is a command to run, its settings, and its time: at most most, or until its
+// output contains until.
 type job struct {
 	most   time.Duration
 	change []string
@@ -167,7 +168,7 @@ type job struct {
 	until  string
 }
 
-// together runs commands side by side: most of their time they wait.
+// together runs commands at the same time: most of the time they wait.
 func (s *secrecy) together(jobs []job) {
 	var all sync.WaitGroup
 	room := make(chan struct{}, 64)
@@ -181,10 +182,9 @@ func (s *secrecy) together(jobs []job) {
 	all.Wait()
 }
 
-// TestSecretsNeverShow starts everything with marked secrets, takes every path
-// that there is, errors and panics included, and looks for the marks in
-// everything that came out. Only the journal's own files may hold them: what
-// Kazoo sent is kept as it came.
+// TestSecretsNeverShow starts everything with marked secrets, takes every path, also
+// errors and panics, and looks for the marks in all output. Only the journal's own
+// files may hold them, because what Kazoo sent is kept unchanged.
 func TestSecretsNeverShow(t *testing.T) {
 	t.Parallel()
 	s := newSecrecy(t)
@@ -196,15 +196,59 @@ func TestSecretsNeverShow(t *testing.T) {
 	s.wrongSettings()
 	s.panics()
 	s.kazooFails()
-	s.api(secretAdmin[1:], secretPassword, "") // last: after that the source may not even be right for a while
+	s.api(secretAdmin[1:], secretPassword, "") // last: afterwards even right tokens may be refused for a while
 	s.out.search(t, s.marks)
 	for from, text := range map[string]string{
-		"the service's log": "delivery with the previous hook secret", "the log of panics": "panic while taking a delivery", "the page": "<script",
+		"the service's log": "request with the previous hook secret", "the log of panics": "panic while taking a request of Kazoo", "the page": "<script",
 		"the answer to GET /metrics": "kazoohook_", "the answer to GET /api/events": `"password":"***"`, "the answer to GET /api/events/1": `"body":"`,
 		"the answer to GET /api/attempts": "kazoo/***/", "the answer to GET /api/events/stream": "data: ", "kazoohook events --format json": `"account_api_key":"***"`,
 		"kazoohook doctor": "offered", "kazoohook plan": "nothing to change", "kazoohook config": "***", "kazoohook tail --since 1h": "new_user", "kazoohook serve": "logging in",
 		"kazoohook plan (standard error)": "***", "kazoohook config (standard error)": "HOOK_SECRET",
 	} {
 		s.out.saw(t, from, text)
+	}
+}
+
+// TestCommonPassword: if the password is a common word, the output stays readable,
+// doesn't show it as a password, and has a warning.
+func TestCommonPassword(t *testing.T) {
+	t.Parallel()
+	const word = "user"
+	var running sync.WaitGroup
+	defer running.Wait()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	f, err := newFake(ctx, fakekazoo.Options{Speed: 50, Seed: 1, Password: word}, "127.0.0.1:0", "127.0.0.1:0", 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	environ := []string{
+		"KAZOO_API_URL=" + f.api, "KAZOO_USERNAME=" + fakekazoo.DefaultUsername, "KAZOO_PASSWORD=" + word, "KAZOO_ACCOUNT_NAME=acme",
+		"PUBLIC_URL=http://hooks.example.com", "LISTEN_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0", "DATA_DIR=" + t.TempDir(), "SHUTDOWN_TIMEOUT=2s",
+	}
+	cfg, err := config.Load(config.Options{Need: config.All, Environ: environ})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &scene{t: t, fake: f, log: &logLines{}}
+	l, err := (&env{}).newLogs(cfg, s.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.service, err = newService(ctx, cfg, l); err != nil {
+		t.Fatal(err)
+	}
+	for _, run := range []func(context.Context) error{f.run, s.service.run} {
+		running.Go(func() { _ = run(ctx) }) // ends with ctx
+	}
+	for _, want := range []string{
+		`"KAZOO_PASSWORD":"***"`, `"KAZOO_USERNAME":`, `"hooks":"object:user:doc_deleted"`, `masked only where it is named as a password`,
+		`"name":"kazoohook object user doc_deleted"`, `"custom_data":"action=doc_deleted,type=user"`,
+	} {
+		s.logged(want)
+	}
+	stdout, stderr, code := program(t, environ, "config")
+	if code != 0 || !strings.Contains(stdout, "\nkazoo_username: ") || !strings.Contains(stdout, "\nhooks: object:user:doc_deleted") || strings.Contains(stdout, "kazoo_password: "+word) {
+		t.Errorf("%d %s %s", code, stderr, stdout)
 	}
 }

@@ -3,8 +3,11 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
-	"fmt"
+	"path/filepath"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -14,154 +17,268 @@ import (
 	"kazoohook/config"
 	"kazoohook/handlers"
 	"kazoohook/handlers/ui"
+	"kazoohook/internal/cluster"
+	"kazoohook/internal/consumer"
 	"kazoohook/internal/crossbar"
 	"kazoohook/internal/event"
 	"kazoohook/internal/journal"
-	"kazoohook/internal/sink"
+	"kazoohook/internal/output"
+	"kazoohook/internal/requests"
+	"kazoohook/internal/tracing"
 	"kazoohook/registration"
 	"kazoohook/server"
 )
 
-// service is the receiver: what serve and demo run.
+// service is the receiver, run by serve and demo.
 type service struct {
-	cfg       *config.Config
-	logs      logs
-	journal   *journal.Journal
-	api       *crossbar.Client
-	engine    *registration.Engine
-	log       *sink.Consumer
-	snapshot  *sink.Consumer
-	server    *server.Server
-	rotation  *rotation // nil: no HOOK_SECRET_PREVIOUS
-	instance  string    // random: tells this process from others in a self-check
+	cfg      *config.Config
+	logs     logs
+	measured metrics
+	instance string  // random: distinguishes this process from others in a self-check
+	reload   *reload // nil: settings don't change while it runs
+
+	public, admin door
+	openAdmin     func(token string) // replaces the admin handler
+	server        *server.Server
+	certificates  certificates    // nil: the public listener doesn't speak TLS
+	keyPair       *server.KeyPair // nil: the certificates aren't from files
+	acme          *server.ACME    // nil: the certificates aren't from a CA
+	serving       *serving        // nil before the server serves
+	journal       *journal.Journal
+	keys          *registration.Keyring // nil: Kazoo need not sign
+	api           *crossbar.Client
+	printed       *output.Events // takes the event lines until the stop
+	lines         *consumer.LogSink
+	turn          atomic.Pointer[turn] // nil: this process doesn't lead
+	ready         *readyChecks
+	rotation      *rotation
+	tracer        *tracing.Tracer  // nil: no traces
+	openPublic    func()           // replaces the public handler, for the current secrets
+	requests      *requests.Recent // for display
+	started       time.Time
+
+	setting          sync.Mutex     // held while settings change, and while a turn takes them
+	inUse            *config.Config // cfg with what has changed since
+	secret, previous string         // of the hooks, now
+	shared           hookSecrets    // what the nodes of the cluster share
+	moving           bool           // hooks are to move to secret, once the other nodes accept it
+
+	node       atomic.Pointer[cluster.Node] // nil on a single node, and before it has started
+	asLeader   atomic.Pointer[func(context.Context, handlers.LeaderRequest, func(handlers.LeaderAnswer)) handlers.LeaderAnswer]
+	reporting  chan struct{}                            // holds a token for each news on its way to the leader
+	signed     atomic.Pointer[registration.SignedHooks] // according to the journal
+	sharedKeys string                                   // signing keys that the nodes share; used by followKeys only
+
+	destinations atomic.Pointer[[]config.Destination] // that are in use
+
 	draining  atomic.Bool
-	delivered atomic.Int64 // Unix nanoseconds of the last delivery taken
+	delivered atomic.Int64 // Unix nanoseconds of the last request stored
 }
 
-// newService opens the journal and binds the listeners, in that order: nothing
-// is taken that can't be kept, and Kazoo is told of no URL that doesn't listen.
+// newService opens the journal, then binds the listeners: no request is
+// accepted before it can be stored, and no URL is registered before it listens.
+// If the journal can't be opened soon, it listens first, asks Kazoo to resend, and
+// waits until the journal is open.
 func newService(ctx context.Context, cfg *config.Config, l logs) (*service, error) {
-	s := &service{cfg: cfg, logs: l, instance: rand.Text()}
-	if err := cfg.EnsureHookSecret(); err != nil {
-		return nil, err
-	}
-	secret := cfg.HookSecret.Reveal()
-	specs := hookSpecs(cfg)
-	measured := newMetrics(hookNames(specs))
-	apiOptions := crossbarOptions(cfg, l.Log, secret, cfg.HookSecretPrevious.Reveal())
-	apiOptions.Observe = measured.crossbar.Observe
+	s := &service{cfg: cfg, inUse: cfg, logs: l, instance: instanceOf(cfg), measured: newMetrics(hookNames(hookSpecs(cfg))), reporting: make(chan struct{}, mostNews)}
 	var err error
-	if s.api, err = crossbar.New(apiOptions); err != nil {
-		return nil, err
+	if cfg.Clustered() {
+		err = s.joinCluster(ctx)
+	} else {
+		err = s.openOrAwait(ctx)
 	}
-	if s.journal, err = journal.Open(ctx, journal.Options{
-		Dir: cfg.DataDir, Retention: cfg.JournalRetention, MaxBytes: int64(cfg.JournalMaxBytes), Log: l.Log,
-		Observe: measured.journal.Observe(),
-	}); err != nil {
-		return nil, err
-	}
-	counted := countedJournal{s.journal, measured.events}
-	s.engine = registration.NewEngine(s.api, counted,
-		reconcileOptions(cfg, secret, l.Log),
-		registration.RecoverOptions{PublicURL: cfg.PublicURL.String(), Log: l.Log},
-		resyncOptions(cfg, l.Log),
-		registration.EngineOptions{ResyncInterval: cfg.ResyncInterval, LastDelivery: s.lastDelivery, Log: l.Log})
-	keeper := registration.NewKeeper(s.api, counted, specs, l.Log, time.Now)
-	lines := sink.NewLogSink(l.Out, keeper.Enrich)
-	s.log = sink.NewConsumer(s.journal, lines, sink.Options{Name: logConsumer, Log: l.Log})
-	s.snapshot = sink.NewConsumer(s.journal, keeper, sink.Options{Name: "snapshot", Log: l.Log})
-
-	if !cfg.HookSecretPrevious.Empty() {
-		s.rotation = &rotation{
-			moved: func() bool { return s.engine.Reconciler.Status().Firing() },
-			quiet: rotationQuiet, check: rotationCheck, now: time.Now, log: l.Log,
-		}
-	}
-	public, admin := handlers.New(handlers.Deps{
-		Journal: deliveries{counted, s}, History: s.journal,
-		Secret: secret, PreviousSecret: cfg.HookSecretPrevious.Reveal(),
-		AllowFrom: cfg.AllowCIDRs, TrustedProxies: cfg.TrustedProxies,
-		Draining: s.draining.Load, Instance: s.instance, Refused: s.engine.NoteRefusal, Ready: s.ready,
-		PreviousUsed: s.previousUsed,
-		AdminToken:   cfg.AdminToken.Reveal(), Gatherer: measured.registry(s, lines),
-		Hooks:     func(context.Context) (any, error) { return s.engine.Overview(), nil },
-		Consumers: func(ctx context.Context) (any, error) { return s.journal.Consumers(ctx) },
-		Attempts:  func(context.Context) (any, error) { return s.engine.RecentFailures(), nil },
-		Page:      ui.New(),
-		Replay:    s.replay,
-		Resync:    s.resync,
-		Enrich:    func(e *event.Event) { keeper.Enrich(context.Background(), e) },
-		Metrics:   measured.handlers, Log: l.Log,
-	})
-	adminAddr := server.Off
-	if !cfg.AdminAddr.Off() {
-		adminAddr = cfg.AdminAddr.String()
-	}
-	s.server, err = server.New(ctx, server.Options{
-		PublicAddr: cfg.ListenAddr.String(), AdminAddr: adminAddr, Public: public, Admin: admin,
-		Drain: func() { s.draining.Store(true) }, ShutdownTimeout: cfg.ShutdownTimeout, Log: l.Log,
-	})
 	if err != nil {
-		return nil, errors.Join(err, s.journal.Close())
+		return nil, err
+	}
+	if err := s.compose(ctx); err != nil {
+		return nil, errors.Join(err, s.endServing(), s.endJournal())
+	}
+	if s.server == nil {
+		if err := s.listen(ctx); err != nil {
+			return nil, errors.Join(err, s.endJournal())
+		}
 	}
 	return s, nil
 }
 
+// instanceOf returns the nonce of the self-check. All nodes of a cluster have the
+// same, because any of them may answer at PUBLIC_URL.
+func instanceOf(cfg *config.Config) string {
+	if !cfg.Clustered() {
+		return rand.Text()
+	}
+	return digest("self-check " + cfg.ClusterSecret.Reveal())
+}
+
+// compose makes the parts of the service and the handlers on the open journal.
+func (s *service) compose(ctx context.Context) error {
+	cfg, l := s.cfg, s.logs
+	s.secret, s.previous = cfg.HookSecret.Reveal(), cfg.HookSecretPrevious.Reveal()
+	apiOptions := crossbarOptions(cfg, l.Log, s.secret, s.previous)
+	apiOptions.Observe, apiOptions.OnToken, apiOptions.Fence = s.measured.crossbar.Observe, l.secrets.AddToken, s.fence()
+	var err error
+	if s.api, err = crossbar.New(apiOptions); err != nil {
+		return err
+	}
+	s.openTracer(ctx)
+	s.started = time.Now()
+	s.requests = requests.New(requests.Options{
+		Path: filepath.Join(cfg.DataDir, requests.FileName), Journal: s.journal.Name(), MaxAge: cfg.JournalRetention, Mask: l.secrets.JSON, Log: l.Log,
+	})
+	if node := s.node.Load(); node != nil {
+		if err := s.answerRequests(node); err != nil {
+			return err
+		}
+	}
+	enrich := named(s.journal)
+	s.printed = l.output.Events()
+	s.lines = consumer.NewLogSink(l.events(s.printed), numbered(s.journal), int(cfg.LogLineMax))
+	s.destinations.Store(&cfg.Destinations)
+	if !cfg.Clustered() {
+		if _, err := s.newTurn(ctx); err != nil {
+			return err
+		}
+	}
+	s.rotation = &rotation{
+		moved: func() bool { return s.registered().Firing() },
+		quiet: rotationQuiet, check: rotationCheck, now: time.Now, log: l.Log,
+	}
+	s.rotation.idle.Store(cfg.HookSecretPrevious.Empty())
+	s.ready = &readyChecks{
+		journal: s.journal, status: s.registered, consumers: s.consumers, interval: cfg.ReconcileInterval,
+		failing: s.failing, now: time.Now, started: time.Now(),
+		certificates: s.certificateStates,
+	}
+	if cfg.Clustered() {
+		s.ready.cluster = func() handlers.ClusterStatus { return s.clusterStatus(context.Background()) }
+		s.ready.leads, s.ready.ofOthers = func() bool { return s.leading() != nil }, s.leaderChecks
+	}
+	common := s.common(s.ready.checks)
+	public := handlers.PublicDeps{
+		Trace: s.traceRequest(), Common: common, Journal: deliveries{s.journal, s, hookSpecs(cfg)},
+		PublicURL: cfg.PublicURL, AllowFrom: cfg.AllowCIDRs, Instance: s.instance, Refused: s.noteRefusal, Keys: s.hookKeys, Requests: s.requests, PreviousUsed: s.previousUsed,
+	}
+	if cfg.Clustered() {
+		public.AppendTimeout = clusterAppend
+	}
+	s.openPublic = func() {
+		public.Secret, public.PreviousSecret, public.OtherSecrets = s.secret, s.previous, s.others()
+		s.public.open(handlers.Public(public))
+	}
+	s.signed.Store(new(registration.Signed(ctx, s.journal)))
+	s.openPublic()
+	admin := handlers.AdminDeps{
+		Common: common, History: s.journal, Gatherer: s.measured.registry(s),
+		Hooks: s.hooks, Consumers: s.lags, Attempts: s.attempts, Replay: s.replay, Resync: s.resync, Held: s.held,
+		Exchanges: s.requests, PublicURL: cfg.PublicURL, About: s.about,
+		Onward: s.onwardHandlers(), Cluster: s.clusterHandlers(),
+		Enrich: func(e *event.Event) { enrich(context.Background(), e) }, Page: ui.New(),
+	}
+	s.openAdmin = func(token string) {
+		admin.Token = token
+		s.admin.open(maskAnswers(handlers.Admin(admin), l.secrets))
+	}
+	s.openAdmin(cfg.AdminToken.Reveal())
+	s.asLeader.Store(new(handlers.AnswerAsLeader(admin)))
+	return nil
+}
+
+// common returns the dependencies of both listeners' handlers.
+func (s *service) common(ready func(context.Context) []handlers.Check) handlers.Common {
+	return handlers.Common{
+		TrustedProxies: s.cfg.TrustedProxies, Draining: s.draining.Load, Ready: ready, Metrics: s.measured.handlers, Log: s.logs.Log,
+	}
+}
+
+// listen binds the listeners. Their handlers can be exchanged (door).
+func (s *service) listen(ctx context.Context) (err error) {
+	adminAddr := server.Off
+	if !s.cfg.AdminAddr.Off() {
+		adminAddr = s.cfg.AdminAddr.String()
+	}
+	if s.certificates, err = s.openCertificates(); err != nil {
+		return err
+	}
+	var speak *tls.Config
+	if s.certificates != nil {
+		speak = s.certificates.TLSConfig()
+	}
+	s.server, err = server.New(ctx, server.Options{
+		TLS: speak, HTTPChallenges: s.acme.AnswersHTTP(),
+		PublicAddr: s.cfg.ListenAddr.String(), AdminAddr: adminAddr, Public: &s.public, Admin: &s.admin,
+		Drain: func() { s.draining.Store(true) }, ShutdownTimeout: s.cfg.ShutdownTimeout, Log: s.logs.Log,
+	})
+	return err
+}
+
 // run serves until ctx ends and stops in the reverse order of the start: first
-// registration and the listeners, then the consumers once they have handled
-// what was taken, then the journal.
+// registration and the listeners, then the consumers after they have handled all
+// stored events, then the journal.
 func (s *service) run(ctx context.Context) error {
 	s.announce()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	front, frontCtx := errgroup.WithContext(ctx)
-	front.Go(func() error { return s.server.Serve(frontCtx) })
-	front.Go(func() error { return s.engine.Run(frontCtx) })
-	if s.rotation != nil {
-		front.Go(func() error { return s.rotation.run(frontCtx) })
-	}
-	if s.cfg.SelfCheck {
-		check := registration.NewSelfCheck(s.cfg.PublicURL.String(), s.instance, s.logs.Log)
-		front.Go(func() error { return check.Run(frontCtx) })
-	}
+	front.Go(func() error { return s.serve(frontCtx) })
+	front.Go(func() error { return s.reloads(frontCtx) })
+	front.Go(func() error { return s.ready.run(frontCtx) })
+	front.Go(func() error { return s.rotation.run(frontCtx) })
+	front.Go(func() error { return s.followShared(frontCtx) })
+
+	aside, stopAside := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopAside()
+	var looking errgroup.Group
+	looking.Go(func() error { return s.requests.Run(aside) })
 
 	back, backCtx := errgroup.WithContext(context.WithoutCancel(ctx))
 	backCtx, stopBack := context.WithCancel(backCtx)
 	defer stopBack()
-	for _, c := range []*sink.Consumer{s.log, s.snapshot} {
-		back.Go(func() error {
-			err := c.Run(backCtx)
-			if err != nil {
-				stop() // the service is no use without
-			}
-			return err
-		})
-	}
-	err := front.Wait()
+	back.Go(func() error {
+		err := s.lead(backCtx, frontCtx)
+		if err != nil {
+			stop() // the service needs it
+		}
+		return err
+	})
+	<-frontCtx.Done()
+	stopping := stopTime(time.Now().Add(s.cfg.ShutdownTimeout + stopLimit))
+	err := stopping.ended(s.cfg.ShutdownTimeout+stageLimit, "registration and the listeners", func() error {
+		err := front.Wait()
+		if t := s.leading(); t != nil {
+			<-t.front
+		}
+		return err
+	})
 	s.logs.Log.Info().Msg("stopping")
-	s.finishLog(backCtx)
+	if t := s.leading(); t != nil {
+		t.finishLog(backCtx, stopping)
+	}
 	stopBack()
-	err = errors.Join(err, back.Wait(), s.journal.Close())
+	stopAside()
+	s.printed.Release()
+	err = errors.Join(err,
+		stopping.ended(stageLimit, "the consumers", back.Wait),
+		stopping.ended(stageLimit, "the details of recent requests", looking.Wait),
+		stopping.ended(closeLimit, "the journal", s.close))
 	s.api.Close()
+	s.closeTracer(stopping.left(tracerLimit))
 	s.logs.Log.Info().Msg("stopped")
 	return err
 }
 
-// finishLog waits until every event that was taken is logged, but not forever:
-// the rest follows after the restart.
-func (s *service) finishLog(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	last, err := s.journal.Last(ctx)
-	for err == nil && s.log.At() < last && ctx.Err() == nil {
-		select {
-		case <-ctx.Done():
-		case <-time.After(5 * time.Millisecond):
-		}
+// endJournal is close with a limit.
+func (s *service) endJournal() error { return ended(closeLimit, "the journal", s.close) }
+
+// close closes the journal and leaves the cluster for now.
+func (s *service) close() error {
+	err := s.journal.Close()
+	if node := s.node.Load(); node != nil {
+		err = errors.Join(err, node.Close())
 	}
+	return err
 }
 
-// announce is the first log line: what runs, where, and with which settings.
+// announce writes the first log line: version, addresses and settings.
 func (s *service) announce() {
 	settings := zerolog.Dict()
 	for _, v := range s.cfg.Settings() {
@@ -176,69 +293,27 @@ func (s *service) announce() {
 	line.Str("kazoo", s.cfg.KazooAPIURL.Redacted()).Str("public_url", s.cfg.PublicURL.String()).
 		Str("hooks", s.cfg.Hooks.String()).Str("data_dir", s.cfg.DataDir).Dict("settings", settings).
 		Msg("kazoohook is listening")
-	for _, w := range s.cfg.Warnings {
+	warnings := s.cfg.Warnings
+	for _, w := range []string{s.cfg.OpenToOthers(), commonPassword(s.cfg)} {
+		if w != "" {
+			warnings = append(slices.Clip(warnings), w)
+		}
+	}
+	for _, w := range warnings {
 		s.logs.Log.Warn().Msg(w)
 	}
 }
 
-// ready makes the checks of /readyz.
-func (s *service) ready(context.Context) []handlers.Check {
-	journalCheck := handlers.Check{Name: "journal", OK: true}
-	if err := s.journal.Health(); err != nil {
-		journalCheck = handlers.Check{Name: "journal", Reason: "events can't be kept", Detail: err.Error()}
-	}
-	ok, why := s.engine.Reconciler.Status().Ready()
-	hooks := handlers.Check{Name: "hooks", OK: ok}
-	if !ok {
-		hooks.Reason, hooks.Detail = "not every hook is registered and enabled", why
-	}
-	return []handlers.Check{{Name: "listening", OK: true}, journalCheck, hooks}
+// numbered adds the journal's name to an event before it is printed.
+func numbered(j *journal.Journal) consumer.Enricher {
+	return func(_ context.Context, e *event.Event) { e.Journal = j.Name() }
 }
 
-func (s *service) lastDelivery() time.Time {
-	if ns := s.delivered.Load(); ns != 0 {
-		return time.Unix(0, ns)
+// named completes an event for display, also with the current name of its object.
+func named(j *journal.Journal) consumer.Enricher {
+	enrich := registration.Enrich(j)
+	return func(ctx context.Context, e *event.Event) {
+		enrich(ctx, e)
+		e.Journal = j.Name()
 	}
-	return time.Time{}
-}
-
-// replay moves a consumer back; see handlers.Deps.
-func (s *service) replay(ctx context.Context, q handlers.ReplayRequest) (handlers.ReplayResult, error) {
-	if q.Consumer != logConsumer {
-		return handlers.ReplayResult{}, fmt.Errorf("%w: %q; there is %q", handlers.ErrNoConsumer, q.Consumer, logConsumer)
-	}
-	plan, err := planReplay(ctx, s.journal, q)
-	if err != nil || q.DryRun {
-		return plan, err
-	}
-	return plan, s.log.Rewind(ctx, plan.From-1)
-}
-
-// resync runs a comparison at a person's word.
-func (s *service) resync(ctx context.Context, q handlers.ResyncRequest, progress func(handlers.ResyncProgress)) (handlers.ResyncResult, error) {
-	account := s.engine.Reconciler.Status().AccountID
-	if account == "" {
-		return handlers.ResyncResult{}, errors.New("there was no login to Kazoo yet; the log says why")
-	}
-	return runResync(ctx, s.engine.Resyncer, account, q, progress)
-}
-
-// previousUsed notes a delivery with HOOK_SECRET_PREVIOUS, of which there is
-// none unless it is set.
-func (s *service) previousUsed() {
-	if s.rotation != nil {
-		s.rotation.used()
-	}
-}
-
-// deliveries notes when Kazoo last reached us.
-type deliveries struct {
-	countedJournal
-	service *service
-}
-
-// Append keeps a delivery.
-func (d deliveries) Append(ctx context.Context, r event.Record) (event.Appended, error) {
-	d.service.delivered.Store(r.ReceivedAt.UnixNano())
-	return d.countedJournal.Append(ctx, r)
 }

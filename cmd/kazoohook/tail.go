@@ -4,15 +4,20 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+	"github.com/rs/zerolog"
 
 	"kazoohook/config"
+	"kazoohook/internal/event"
 )
 
 // tailCmd follows events live.
@@ -22,25 +27,30 @@ type tailCmd struct {
 	settings
 }
 
-// Run prints events as they come until ctx ends. A lost connection is resumed
-// behind the last event that was printed, without gap or repeat.
+// Run prints events as they come until ctx ends. After a lost connection it
+// continues after the last printed event, without gap or repeat. If the first
+// connection fails, that is an error.
 func (c *tailCmd) Run(ctx context.Context, e *env) error {
 	cfg, err := e.load(c.settings)
 	if err != nil {
 		return err
 	}
-	a, err := newAdmin(cfg)
-	if err != nil {
+	if err := c.noteUnknown(e.stderr); err != nil {
 		return err
 	}
-	out := e.stdout
+	return withService(cfg, "tail", func(a *admin) error { return c.follow(ctx, e, a) })
+}
+
+func (c *tailCmd) follow(ctx context.Context, e *env, a *admin) error {
+	out := e.jsonOut()
 	if c.Format == string(config.LogConsole) {
-		out = consoleLines{newConsole(e.stdout, !e.colours(e.stdout))}
+		show := consoleLines(!e.colours(e.stdout))
+		out = consoleWriter{e.stdout, func(line []byte) []byte { return show(asLogLine(line)) }}
 	}
 	retry := backoff.NewExponentialBackOff()
 	retry.InitialInterval, retry.MaxInterval = 200*time.Millisecond, 10*time.Second
 	t := tail{admin: a, query: c.values(), out: out, notes: e.stderr}
-	for {
+	for met := false; ; {
 		connected, err := t.follow(ctx)
 		var final *printError
 		switch {
@@ -48,14 +58,15 @@ func (c *tailCmd) Run(ctx context.Context, e *env) error {
 			return nil
 		case errors.As(err, &final):
 			return final.err
-		case !connected && t.last == "" && !errors.Is(err, errNotRunning):
-			return err // refused: another try would be, too
+		case !connected && !met:
+			return err // another try would fail, too
 		}
 		if connected {
+			met = true
 			retry.Reset()
 		}
 		pause := retry.NextBackOff()
-		if _, err := fmt.Fprintf(e.stderr, "connection lost (%v); trying again in %s\n", err, pause.Round(100*time.Millisecond)); err != nil {
+		if _, err := fmt.Fprintf(e.stderr, "connection lost (%s); trying again in %s\n", printable(err.Error()), pause.Round(100*time.Millisecond)); err != nil {
 			return err
 		}
 		select {
@@ -66,22 +77,46 @@ func (c *tailCmd) Run(ctx context.Context, e *env) error {
 	}
 }
 
-// tail is a live stream and the place in it.
+// asLogLine adds the fields of a log line to an event's JSON. The time is the
+// event's.
+func asLogLine(line []byte) []byte {
+	var e struct {
+		Event      string `json:"event"`
+		ReceivedAt string `json:"received_at"`
+	}
+	if json.Unmarshal(line, &e) != nil {
+		return line
+	}
+	level := zerolog.LevelInfoValue
+	if e.Event == event.Unknown {
+		level = zerolog.LevelWarnValue
+	}
+	head, err := json.Marshal(map[string]string{
+		zerolog.LevelFieldName: level, zerolog.TimestampFieldName: e.ReceivedAt,
+		zerolog.MessageFieldName: strings.NewReplacer(".", " ", "_", " ").Replace(e.Event),
+	})
+	if err != nil {
+		return line
+	}
+	return slices.Concat(head[:len(head)-1], []byte{','}, bytes.TrimLeft(line, " {"))
+}
+
+// tail is a live stream and the position in it.
 type tail struct {
 	admin *admin
 	query map[string][]string
 	out   io.Writer
-	notes io.Writer // for what isn't an event
+	notes io.Writer // for everything but events
 	last  string    // id of the last event seen
 }
 
-// printError is one of our own output, for which no reconnecting helps.
+// printError is a failure of our own output, which a new connection doesn't repair.
 type printError struct{ err error }
 
 func (e *printError) Error() string { return e.err.Error() }
 
-// follow prints one connection's events until it breaks. connected says that
-// there was one.
+// follow prints one connection's events until it breaks. connected says that there
+// was a connection.
 func (t *tail) follow(ctx context.Context) (connected bool, err error) {
 	header := http.Header{"Accept": {"text/event-stream"}}
 	if t.last != "" {
@@ -108,7 +143,7 @@ func (t *tail) follow(ctx context.Context) (connected bool, err error) {
 			data = append(data, value...)
 		case "":
 			if len(in.Bytes()) > 0 {
-				continue // a comment: the stream lives
+				continue // a comment: the stream is alive
 			}
 			if err := t.message(name, data); err != nil {
 				return true, err
@@ -129,7 +164,7 @@ func (t *tail) follow(ctx context.Context) (connected bool, err error) {
 func (t *tail) message(name string, data []byte) error {
 	switch {
 	case name == "error" || name == "gap":
-		if _, err := fmt.Fprintf(t.notes, "%s: %s\n", name, data); err != nil {
+		if _, err := fmt.Fprintf(t.notes, "%s: %s\n", name, printable(string(data))); err != nil {
 			return &printError{err}
 		}
 		return nil

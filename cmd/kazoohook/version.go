@@ -7,11 +7,11 @@ import (
 	"runtime/debug"
 )
 
-// stamped is set by the linker (-X main.stamped=v1.2.3) where the build knows
-// better than the version control information that Go embeds.
+// stamped is set by the linker (-X main.stamped=v1.2.3) if the build knows the
+// version better than the version control information that Go embeds.
 var stamped string
 
-// build says what this program was made from.
+// build describes the build of this program.
 type build struct{ Version, Commit, Go string }
 
 func version() build {
@@ -32,7 +32,7 @@ func version() build {
 	return b
 }
 
-// String is one line for people.
+// String returns one line for people.
 func (b build) String() string {
 	s := "kazoohook " + b.Version
 	if b.Commit != "" {
@@ -41,7 +41,7 @@ func (b build) String() string {
 	return fmt.Sprintf("%s %s %s/%s", s, b.Go, runtime.GOOS, runtime.GOARCH)
 }
 
-// userAgent names the program to Kazoo.
+// userAgent is the program's User-Agent in requests to Kazoo.
 func (b build) userAgent() string { return "kazoohook/" + b.Version }
 
 // versionCmd prints the version.

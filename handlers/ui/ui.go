@@ -1,6 +1,3 @@
-// Package ui is the page for people: what the receiver hears and whether it
-// hears everything. It is embedded as it is written, without a build step, asks
-// nobody but the admin listener for anything, and holds no data of its own.
 package ui
 
 import (
@@ -19,18 +16,19 @@ import (
 var files embed.FS
 
 // policy is the page's Content-Security-Policy: nothing inline, nothing from
-// elsewhere. Trusted Types make the browser refuse innerHTML and its kin: text
-// from an event can't become markup, not even by a mistake of ours.
+// elsewhere. Trusted Types make the browser refuse innerHTML and the like, so that
+// even a bug can't turn an event's text into markup.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
-// assetsPlaceholder stands in index.html for the path of the assets, which
-// changes with their content: browsers may keep them forever.
+// assetsPlaceholder is replaced in index.html by the path of the assets. The path
+// changes with their content, so browsers may cache them forever.
 const assetsPlaceholder = "{{assets}}"
 
 // page serves the page and its assets from memory.
 type page struct {
-	index  file
+	index  []byte          // with assetsPlaceholder
+	base   string          // path of the assets, without a leading slash
 	assets map[string]file // by path
 }
 
@@ -41,14 +39,14 @@ type file struct {
 	caching     string
 }
 
-// New returns the handler of the page: / and its assets, 404 for everything
-// else. It sets its own security headers.
+// New returns the handler of the page: / and its assets, 404 for everything else.
+// It sets the security headers.
 func New() http.Handler {
 	p := &page{assets: map[string]file{}}
 	all := sha256.New()
 	contents := map[string][]byte{}
-	// The order of WalkDir is that of the names, so that the hash is stable. What
-	// is embedded can't fail to be read.
+	// WalkDir goes in the order of names, so the hash is stable. Reading embedded
+	// files can't fail.
 	_ = fs.WalkDir(files, "assets", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -62,14 +60,23 @@ func New() http.Handler {
 		all.Write(content)
 		return nil
 	})
-	base := "/assets/" + hex.EncodeToString(all.Sum(nil)[:8])
+	p.base = "assets/" + hex.EncodeToString(all.Sum(nil)[:8])
 	for name, content := range contents {
-		p.assets[base+"/"+name] = newFile(content, mime.TypeByExtension(path.Ext(name)), "public, max-age=31536000, immutable")
+		p.assets["/"+p.base+"/"+name] = newFile(content, mime.TypeByExtension(path.Ext(name)), "public, max-age=31536000, immutable")
 	}
-	index, _ := files.ReadFile("index.html")
-	index = bytes.ReplaceAll(index, []byte(assetsPlaceholder), []byte(base))
-	p.index = newFile(index, "text/html; charset=utf-8", "no-cache")
+	p.index, _ = files.ReadFile("index.html")
 	return p
+}
+
+// indexFor returns the page for the path in X-Forwarded-Prefix, which the admin
+// handlers have checked. Without the header the addresses of assets are relative,
+// so the page works below any path that ends in a slash.
+func (p *page) indexFor(r *http.Request) file {
+	base := p.base
+	if prefix := r.Header.Get("X-Forwarded-Prefix"); prefix != "" {
+		base = prefix + "/" + base
+	}
+	return newFile(bytes.ReplaceAll(p.index, []byte(assetsPlaceholder), []byte(base)), "text/html; charset=utf-8", "no-cache")
 }
 
 func newFile(content []byte, contentType, caching string) file {
@@ -85,9 +92,10 @@ func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Frame-Options", "DENY")
-	f, ok := p.index, true
-	if r.URL.Path != "/" {
-		f, ok = p.assets[r.URL.Path]
+	f, ok := p.assets[r.URL.Path]
+	if r.URL.Path == "/" {
+		f, ok = p.indexFor(r), true
+		h.Set("Vary", "X-Forwarded-Prefix")
 	}
 	if !ok {
 		http.Error(w, "There is nothing at this path.", http.StatusNotFound)
@@ -100,5 +108,5 @@ func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	_, _ = w.Write(f.content) // the reader may have gone
+	_, _ = w.Write(f.content) // the reader may have hung up
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// vectors reads the stored attempts that a real sender left.
+// vectors reads attempts as Kazoo's real sender stored them.
 func vectors(tb testing.TB) []json.RawMessage {
 	tb.Helper()
 	f, err := os.Open("testdata/attempts.jsonl")
@@ -99,6 +99,7 @@ func TestParseAttempt(t *testing.T) {
 		"odd":            {`{"retries_left":{},"req_headers":[],"timestamp":"soon","try":[1]}`, -1, false},
 		"odd headers":    {`{"req_headers":{"X":["a","b"],"Y":1}}`, -1, false},
 		"text timestamp": {`{"timestamp":"63962778721"}`, -1, false},
+		"channel hook":   {`{"hook_event":"CHANNEL_CREATE"}`, -1, false},
 	} {
 		a, err := parseAttempt(json.RawMessage(tc.doc))
 		if err != nil || a.RetriesLeft != tc.left || a.Last != tc.last {
@@ -108,6 +109,10 @@ func TestParseAttempt(t *testing.T) {
 		case "text timestamp":
 			if a.Time.Unix() != 63962778721-GregorianEpoch {
 				t.Errorf("%s: %s", name, a.Time)
+			}
+		case "channel hook":
+			if a.HookEvent != "channel_create" {
+				t.Errorf("%s: %s", name, a.HookEvent)
 			}
 		case "odd headers":
 			if a.Header["x"] != "a, b" || a.Header["y"] != "1" {
@@ -150,7 +155,7 @@ func TestAttemptWindows(t *testing.T) {
 	}
 }
 
-// TestAttemptsOfOneSecond: attempts have no id and share their key, the second.
+// TestAttemptsOfOneSecond: attempts have no id; all of a second have the same key.
 func TestAttemptsOfOneSecond(t *testing.T) {
 	t.Parallel()
 	var rows []row

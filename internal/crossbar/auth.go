@@ -8,25 +8,29 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 )
 
 // Auth is a way to log in: Password, Credentials or APIKey. Each masks itself
 // when it is printed or marshalled.
 type Auth interface {
-	// check says what is missing or malformed.
+	// check reports what is missing or malformed.
 	check(accountName, accountRealm string) error
-	// request gives the resource and the data of the login.
+	// request returns the resource and the data of the login.
 	request(accountName, accountRealm string) (path string, data any)
 	// secrets lists the values that must never be printed.
 	secrets() []string
 }
 
-// masked is what a secret prints as.
+// masked is printed in place of a secret.
 const masked = "***"
 
 // Password logs in by name and password, which are hashed here: Kazoo never
 // gets the password itself
-// (kazoo 4.3 applications/crossbar/src/modules/cb_user_auth.erl).
+// (kazoo 4.3 applications/crossbar/src/modules/cb_user_auth.erl). The user's name
+// may be written in any case: Kazoo lower-cases it before it hashes
+// (kzd_users.erl). The account's name is sent as it is: Kazoo compares only its
+// letters and digits, in lower case (normalize_name).
 type Password struct {
 	User, Pass string
 	Hash       string // "md5" (default) or "sha1"
@@ -36,7 +40,7 @@ type Password struct {
 // "username:password".
 type Credentials struct {
 	Hash   string
-	Method string // "md5", "sha1" or empty: told by the hash's length
+	Method string // "md5", "sha1" or empty: by the hash's length
 }
 
 // APIKey logs in by an account's API key of 64 characters
@@ -56,7 +60,7 @@ func (p Password) check(name, realm string) error {
 }
 
 func (p Password) hash() string {
-	plain := []byte(p.User + ":" + p.Pass)
+	plain := []byte(strings.ToLower(p.User) + ":" + p.Pass)
 	if m, _ := kazooMethod(p.Hash); m == "sha" {
 		sum := sha1.Sum(plain) //nolint:gosec // Kazoo's protocol
 		return hex.EncodeToString(sum[:])
@@ -108,7 +112,7 @@ func (k APIKey) check(string, string) error {
 }
 
 func (k APIKey) request(string, string) (string, any) {
-	// Any other property would be refused.
+	// Kazoo refuses any other property.
 	return "/api_auth", map[string]string{"api_key": string(k)}
 }
 
@@ -121,7 +125,7 @@ func checkAccount(name, realm string) error {
 	return nil
 }
 
-// kazooMethod gives Kazoo's name of a hash: it knows "md5" and "sha".
+// kazooMethod returns Kazoo's name of a hash: "md5" or "sha".
 func kazooMethod(hash string) (string, error) {
 	switch hash {
 	case "", "md5":
@@ -142,7 +146,8 @@ func userAuth(hash, method, name, realm string) (string, any) {
 	return "/user_auth", data
 }
 
-// lowerHex lowers the hex digits of a hash: Kazoo compares the text.
+// lowerHex converts the hex digits of a hash to lower case, because Kazoo compares
+// text.
 func lowerHex(s string) string {
 	raw, err := hex.DecodeString(s)
 	if err != nil {
@@ -151,7 +156,7 @@ func lowerHex(s string) string {
 	return hex.EncodeToString(raw)
 }
 
-// String, GoString and MarshalJSON mask the secret part.
+// String masks the secret part.
 func (p Password) String() string { return fmt.Sprintf("password of %q", p.User) }
 
 // GoString masks the secret part.

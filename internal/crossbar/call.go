@@ -2,6 +2,7 @@ package crossbar
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,8 +10,6 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
-	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -18,7 +17,7 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// The names of operations, as Observe and Error.Op give them.
+// The names of operations, for Observe and Error.Op.
 const (
 	opLogin       = "login"
 	opOffered     = "offered"
@@ -46,7 +45,7 @@ func Operations() []string {
 const (
 	// maxElapsed bounds the retries of a call whose context has no deadline.
 	maxElapsed = time.Minute
-	// maxRetryAfter is the longest wait that an answer can ask of us.
+	// maxRetryAfter is the longest wait that an answer can ask for.
 	maxRetryAfter = 5 * time.Minute
 
 	firstBackoff = 500 * time.Millisecond
@@ -57,22 +56,25 @@ const (
 type request struct {
 	op, method, path string
 	query            url.Values
-	body             any  // becomes the envelope's data
-	auth             bool // send the token
-	cost             int  // of Kazoo's token bucket; 0: an ordinary request
-	list             bool // the answer's data is an array, decoded item by item
-	once             bool // repeating it after it may have been processed does harm
+	body             any   // becomes the envelope's data
+	auth             bool  // send the token
+	known            bool  // send the token if there is a valid one; Kazoo says more then
+	cost             int   // of Kazoo's token bucket; 0: an ordinary request
+	list             bool  // the answer's data is an array, decoded item by item
+	limit            int64 // largest answer in bytes; 0: limits.answer
+	hasty            bool  // give up after maxElapsed, whatever the context's deadline
+	once             bool  // repeating it after it may have been processed does harm
 }
 
-// tellAt is the attempt whose failure is told: one alone is not worth a line, and
-// one line is enough until the call ends.
-const tellAt = 2
+// warnAt is the attempt whose failure is logged as a warning: a single failure
+// needs none, and one warning per call is enough.
+const warnAt = 2
 
-// call sends a request and repeats it as far as that is safe and the deadline
-// allows. Its error is always an *Error.
+// call sends a request, and repeats it while that is safe and the deadline allows.
+// Its error is always an *Error.
 func (c *Client) call(ctx context.Context, r request) (*envelope, error) {
 	deadline, ok := ctx.Deadline()
-	if !ok {
+	if !ok || r.hasty {
 		deadline = time.Now().Add(maxElapsed)
 	}
 	pause := &backoff.ExponentialBackOff{
@@ -86,6 +88,8 @@ func (c *Client) call(ctx context.Context, r request) (*envelope, error) {
 			if token, err = c.token(ctx); err != nil {
 				return nil, err
 			}
+		} else if r.known {
+			token, _ = c.session.usable(c.now())
 		}
 		env, e := c.try(ctx, r, token)
 		if e == nil {
@@ -96,6 +100,10 @@ func (c *Client) call(ctx context.Context, r request) (*envelope, error) {
 			relogged = true
 			continue
 		}
+		if e.Status == http.StatusUnauthorized && !r.auth && e.tokenSent {
+			r.known = false // it needs no token
+			continue
+		}
 		if !e.retry || ctx.Err() != nil {
 			return nil, e
 		}
@@ -104,7 +112,7 @@ func (c *Client) call(ctx context.Context, r request) (*envelope, error) {
 			return nil, e
 		}
 		level := zerolog.DebugLevel
-		if n == tellAt {
+		if n == warnAt {
 			level = zerolog.WarnLevel
 		}
 		c.log.WithLevel(level).Str("op", r.op).Int("attempt", n).Int64("wait_ms", wait.Milliseconds()).Str("error", e.Error()).Msg("Kazoo's API failed, trying again")
@@ -127,16 +135,30 @@ func sleep(ctx context.Context, d time.Duration) error {
 
 // try sends a request once.
 func (c *Client) try(ctx context.Context, r request, token string) (*envelope, *Error) {
-	fail := &Error{Op: r.op, Method: r.method, URL: c.shown(r.path)}
-	if err := c.budget.wait(ctx, max(r.cost, requestCost)); err != nil {
+	fail := &Error{Op: r.op, Method: r.method, URL: c.shown(r.path), tokenSent: token != ""}
+	if err := c.budget.wait(ctx, priorityOf(r.op), max(r.cost, requestCost)); err != nil {
+		return nil, fail.because(c.secrets, err)
+	}
+	if err := c.fence(); err != nil {
 		return nil, fail.because(c.secrets, err)
 	}
 	reqCtx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	// A request that never had a connection cannot have been processed.
+	var refused atomic.Pointer[error]
+	// Without a connection the request can't have been processed.
 	var connected atomic.Bool
 	reqCtx = httptrace.WithClientTrace(reqCtx, &httptrace.ClientTrace{
-		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
+		GotConn: func(got httptrace.GotConnInfo) {
+			if err := c.fence(); err != nil { // connecting may have taken long
+				refused.Store(&err)
+				cancel()
+				// Canceled alone, the transport may still write the request. Over
+				// HTTP/2 this also ends the other calls that use the connection.
+				got.Conn.Close() //nolint:errcheck // its end is all that matters
+				return
+			}
+			connected.Store(true)
+		},
 	})
 	req, err := c.build(reqCtx, r, token)
 	if err != nil {
@@ -146,10 +168,13 @@ func (c *Client) try(ctx context.Context, r request, token string) (*envelope, *
 	resp, err := c.http.Do(req)
 	if err != nil {
 		c.observe(r.op, 0, time.Since(start))
+		if why := refused.Load(); why != nil {
+			return nil, fail.because(c.secrets, *why)
+		}
 		return nil, c.broken(ctx, reqCtx, r, fail, err, connected.Load())
 	}
 	defer resp.Body.Close() //nolint:errcheck // read to the end or given up
-	env, err := decodeEnvelope(resp.Body, r.list, c.maxBody)
+	env, err := decodeEnvelope(resp.Body, r.list, cmp.Or(r.limit, c.limits.answer), c.limits.item)
 	c.observe(r.op, resp.StatusCode, time.Since(start))
 	c.clock.note(env, resp.Header.Get("Date"), began, c.now())
 	return c.judge(ctx, reqCtx, r, fail, resp, env, err)
@@ -183,107 +208,7 @@ func (c *Client) build(ctx context.Context, r request, token string) (*http.Requ
 	return req, nil
 }
 
-// broken classifies a request that ended without a whole answer.
-func (c *Client) broken(ctx, reqCtx context.Context, r request, fail *Error, err error, sent bool) *Error {
-	var ue *url.Error
-	if errors.As(err, &ue) {
-		err = ue.Err // without the URL, which Error shows in its own way
-	}
-	switch {
-	case ctx.Err() != nil:
-		err = context.Cause(ctx)
-	case reqCtx.Err() != nil:
-		err = fmt.Errorf("%w: nothing within %s", ErrTimeout, c.timeout)
-	case strings.HasPrefix(err.Error(), "failed to parse Location header"):
-		// net/http repeats the address, in which whatever is secret may be mangled.
-		err = errors.New("the answer redirects to something that is no URL")
-	}
-	fail = fail.because(c.secrets, err)
-	fail.ambiguous = r.once && sent
-	fail.retry = !fail.ambiguous && !isTLSProblem(err)
-	return fail
-}
-
-// judge turns an answer into the envelope of a success or an error.
-func (c *Client) judge(ctx, reqCtx context.Context, r request, fail *Error, resp *http.Response, env *envelope, err error) (*envelope, *Error) {
-	fail.Status = resp.StatusCode
-	fail.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), c.now())
-	fail.RequestID = c.secrets.line(env.RequestID, 64)
-	if fail.RequestID == "" {
-		fail.RequestID = c.secrets.line(resp.Header.Get("X-Request-Id"), 64)
-	}
-	if resp.StatusCode/100 == 3 {
-		fail.Code = CodeRedirect
-		fail.Message = redirectMessage(resp, c.secrets)
-		return nil, fail
-	}
-	good := resp.StatusCode/100 == 2
-	switch {
-	case err == nil && good && env.Status == "success":
-		return env, nil
-	case good && errors.Is(err, errEmptyBody) && r.method == http.MethodDelete:
-		return env, nil
-	case errors.Is(err, errNotJSON), errors.Is(err, errEmptyBody), errors.Is(err, errNotEnvelope):
-		fail.Code = CodeNotJSON
-		fail.Message = notJSONMessage(resp.Header.Get("Content-Type"), env.text, err, c.secrets)
-		fail.retry = retryStatus(resp.StatusCode)
-	case errors.Is(err, errTooLarge):
-		fail.Code = CodeTooLarge
-		fail = fail.because(c.secrets, err)
-	case err != nil:
-		fail = c.broken(ctx, reqCtx, r, fail, err, true)
-	default:
-		c.refused(fail, env)
-	}
-	// Kazoo may have created something even though its answer says otherwise
-	// or was lost on the way; a plain refusal (4xx) is one.
-	if r.once && (good && fail.Status/100 != 4 || fail.Status/100 == 5) {
-		fail.ambiguous, fail.retry = true, false
-	}
-	return nil, fail
-}
-
-// refused fills in Kazoo's own words.
-func (c *Client) refused(fail *Error, env *envelope) {
-	fail.Code = c.secrets.line(env.Code, 64)
-	fail.Message = c.secrets.line(env.Message, maxWords)
-	fail.Detail = c.secrets.detail(env.Data)
-	// Crossbar can answer 200 and mean an error; its code then says which.
-	if code, err := strconv.Atoi(fail.Code); err == nil && fail.Status < 400 && code >= 400 && code < 600 {
-		fail.Status = code
-	}
-	fail.retry = retryStatus(fail.Status) && fail.Message != missingView
-}
-
-// missingView is Kazoo's 503 for a database that does not exist (a month
-// without calls, an archived one): asking again does not help
-// (kazoo 4.3 applications/crossbar/src/crossbar_util.erl).
-const missingView = "datastore missing view"
-
-func retryStatus(status int) bool {
-	return status == http.StatusTooManyRequests || status >= 500
-}
-
-// retryAfter reads the header's seconds or date.
-func retryAfter(h string, now time.Time) time.Duration {
-	var d time.Duration
-	if n, err := strconv.Atoi(h); err == nil {
-		d = time.Duration(min(n, 1<<20)) * time.Second
-	} else if t, err := http.ParseTime(h); err == nil {
-		d = t.Sub(now)
-	}
-	return min(max(d, 0), maxRetryAfter)
-}
-
-// shown is a resource's URL as people may see it: no query, no user info.
+// shown returns a resource's URL for display: no query, no user info.
 func (c *Client) shown(path string) string {
 	return c.base.Scheme + "://" + c.base.Host + c.base.EscapedPath() + clip(path, maxWords)
-}
-
-// malformed is the error of an answer that is a success but lacks its content.
-func (c *Client) malformed(op, method, path string, env *envelope, what string) *Error {
-	return &Error{
-		Op: op, Method: method, URL: c.shown(path), Status: http.StatusOK, Code: CodeMalformed,
-		Message: what, RequestID: c.secrets.line(env.RequestID, 64), Attempts: 1,
-	}
 }

@@ -18,7 +18,7 @@ func timeout(t *testing.T, d time.Duration) (context.Context, context.CancelFunc
 	return context.WithTimeout(t.Context(), d)
 }
 
-// failing answers the first n requests by f and the others by next.
+// failing passes the first n requests to f and the others to next.
 func failing(n int, f http.HandlerFunc, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if n > 0 {
@@ -166,7 +166,7 @@ func TestRetryAfter(t *testing.T) {
 				}
 			})
 			synctest.Test(t, func(t *testing.T) {
-				// Longer than the deadline: no point in waiting.
+				// Retry-After ends after the deadline, so the call doesn't wait.
 				c, _ := inMemory(t, failing(1, func(w http.ResponseWriter, _ *http.Request) {
 					w.Header().Set("Retry-After", value())
 					fail(w, 503, "busy", nil)
@@ -221,8 +221,8 @@ func TestRate(t *testing.T) {
 	})
 }
 
-// TestLoginCost holds the client against Kazoo's own bucket: 100 tokens, ten a
-// second, 35 a login.
+// TestLoginCost: the client never empties Kazoo's token bucket, which holds 100
+// tokens and gets ten a second; a login costs 35.
 func TestLoginCost(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -271,7 +271,7 @@ func TestObserveAndLog(t *testing.T) {
 		if got := strings.Join(seen, ","); got != "offered Service Unavailable,offered ,offered OK" {
 			t.Errorf("observed %q", got)
 		}
-		// One failure alone is not worth an operator's line; the second is.
+		// The first failure is logged at debug, the second as a warning.
 		if strings.Count(log.String(), `"level":"debug"`) != 1 || strings.Count(log.String(), `"level":"warn"`) != 1 {
 			t.Errorf("log: %s", log.String())
 		}

@@ -1,22 +1,15 @@
-// Package crossbar is a client of Crossbar, Kazoo's HTTP API: it logs in, keeps
-// the token, stays below Kazoo's rate limits, retries what may be retried, and
-// turns Kazoo's answers into Go types and typed errors. No secret ever appears
-// in an error or a log line of this package.
 package crossbar
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
-	"math"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
-	"golang.org/x/time/rate"
 )
 
 // The defaults of Options.
@@ -25,11 +18,11 @@ const (
 	DefaultTimeout = 15 * time.Second
 )
 
-// maxRate is as good as no limit.
+// maxRate is effectively no limit.
 const maxRate = 1e6
 
 // GregorianEpoch is the Unix epoch in Kazoo's gregorian seconds: a gregorian
-// timestamp is Unix time plus this.
+// timestamp is Unix time plus GregorianEpoch.
 const GregorianEpoch = 62167219200
 
 // Options are the settings of a Client.
@@ -40,11 +33,11 @@ type Options struct {
 	// Auth is a Password, Credentials or an APIKey. It may be nil for a client
 	// that only calls Offered and Samples, which need no login.
 	Auth Auth
-	// AccountName or AccountRealm says which account to log in to. One of them
-	// is required with Password and Credentials; an APIKey implies its account.
+	// AccountName or AccountRealm is the account to log in to. One of them is
+	// required with Password and Credentials; an APIKey implies its account.
 	AccountName, AccountRealm string
-	// Rate is how many requests a second are sent at most. Default DefaultRate:
-	// half of what Kazoo's token bucket refills.
+	// Rate is the most requests a second. Default DefaultRate: half the refill of
+	// Kazoo's token bucket.
 	Rate float64
 	// Timeout bounds one request from dialling to the last byte. Default
 	// DefaultTimeout.
@@ -53,30 +46,38 @@ type Options struct {
 	CAFile string
 	// InsecureTLS switches certificate verification off; New warns about it.
 	InsecureTLS bool
-	// Secrets are further values that must never be printed even if Kazoo
-	// echoes them, the hook secret for one. Client's own are known to it.
-	Secrets   []string
+	// Secrets are further values that must never be printed even if Kazoo echoes
+	// them, such as the hook secret. The Client knows its own.
+	Secrets []string
+	// OnToken, if set, is called with each login token before its first use, so
+	// that others can mask it.
+	OnToken   func(token string)
 	Log       zerolog.Logger
 	UserAgent string
 	// Now is the clock of token expiry and clock offset. Default time.Now.
 	Now func() time.Time
-	// Observe, if set, is called after every HTTP request with a name out of a
-	// small fixed set ("hooks.create"), its status (0: no answer) and duration.
+	// Observe, if set, is called after every HTTP request with the operation's name
+	// ("hooks.create"), the status (0: no answer) and the duration.
 	Observe func(op string, status int, d time.Duration)
+	// Fence, if set, is called right before each request, and again once it has a
+	// connection. An error means that no request may be sent now, and ends the
+	// call.
+	Fence func() error
 }
 
 // Client talks to one Crossbar. It is safe for concurrent use.
 type Client struct {
 	base      *url.URL
-	auth      Auth
 	userAgent string
 	timeout   time.Duration
-	maxBody   int64
+	limits    limits
 	http      *http.Client
 	budget    *budget
 	log       zerolog.Logger
 	now       func() time.Time
 	observe   func(op string, status int, d time.Duration)
+	onToken   func(token string)
+	fence     func() error
 	session   *session
 	secrets   *secrets
 	clock     clock
@@ -97,19 +98,20 @@ func New(o Options) (*Client, error) {
 	}
 	c := &Client{
 		base:      base,
-		auth:      o.Auth,
 		userAgent: cmp.Or(o.UserAgent, "kazoohook"),
 		timeout:   cmp.Or(max(o.Timeout, 0), DefaultTimeout),
-		maxBody:   maxBody,
+		limits:    defaultLimits(),
 		budget:    newBudget(min(cmp.Or(max(o.Rate, 0), DefaultRate), maxRate)),
 		log:       o.Log,
 		now:       o.Now,
 		observe:   o.Observe,
+		onToken:   o.OnToken,
+		fence:     o.Fence,
 		secrets:   newSecrets(o.Secrets...),
 		http: &http.Client{
 			Transport: transport,
-			// A redirected PUT or POST would become a GET elsewhere, and the
-			// token would travel along: never follow.
+			// Never follow a redirect: a PUT or POST would become a GET elsewhere,
+			// with the token.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}
@@ -118,6 +120,12 @@ func New(o Options) (*Client, error) {
 	}
 	if c.observe == nil {
 		c.observe = func(string, int, time.Duration) {}
+	}
+	if c.onToken == nil {
+		c.onToken = func(string) {}
+	}
+	if c.fence == nil {
+		c.fence = func() error { return nil }
 	}
 	if p, ok := base.User.Password(); ok {
 		c.secrets.keep(p)
@@ -137,7 +145,7 @@ func New(o Options) (*Client, error) {
 // Close drops the idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// parseBase gives the URL below which the resources are, ending in /v2.
+// parseBase returns the base URL of all resources; its path ends in /v2.
 func parseBase(s string) (*url.URL, error) {
 	u, err := url.Parse(strings.TrimSpace(s))
 	if err != nil {
@@ -162,12 +170,13 @@ func parseBase(s string) (*url.URL, error) {
 	return u, nil
 }
 
-// resource gives the path of a resource below the base URL, each part escaped.
+// resource returns the path of a resource below the base URL, with each part
+// escaped.
 func resource(parts ...string) (string, error) {
 	var b strings.Builder
 	for _, p := range parts {
-		// An empty or dot part would name another resource than was meant: the
-		// collection instead of one of its members.
+		// An empty or dot part would name another resource: the collection instead
+		// of a member.
 		if p == "" || p == "." || p == ".." {
 			return "", fmt.Errorf("crossbar: %q is not an id", p)
 		}
@@ -175,43 +184,4 @@ func resource(parts ...string) (string, error) {
 		b.WriteString(url.PathEscape(p))
 	}
 	return b.String(), nil
-}
-
-// Kazoo's token bucket and what requests cost of it (protocol defaults,
-// kazoo 4.3 core/kazoo_token_buckets and applications/crossbar/src/crossbar.hrl).
-const (
-	requestCost  = 1
-	loginCost    = 35
-	bucketRefill = 10
-	// bucketDepth is what we use of Kazoo's 100 tokens: others share the bucket.
-	bucketDepth = 80
-)
-
-// budget keeps us below our own rate and within Kazoo's token bucket.
-type budget struct {
-	pace *rate.Limiter // requests, at Options.Rate
-	cost *rate.Limiter // a model of Kazoo's bucket: a login costs it 35 requests
-}
-
-func newBudget(perSecond float64) *budget {
-	return &budget{
-		pace: rate.NewLimiter(rate.Limit(perSecond), max(1, int(math.Ceil(perSecond)))),
-		cost: rate.NewLimiter(rate.Limit(max(bucketRefill, perSecond)), max(bucketDepth, int(math.Ceil(perSecond)))),
-	}
-}
-
-// wait blocks until a request of that cost may be sent. It fails at once if
-// that would be after ctx's deadline.
-func (b *budget) wait(ctx context.Context, cost int) error {
-	err := b.cost.WaitN(ctx, cost)
-	if err == nil {
-		err = b.pace.Wait(ctx)
-	}
-	switch {
-	case err == nil:
-		return nil
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
-	}
-	return fmt.Errorf("waiting for KAZOO_API_RATE would take longer than the deadline: %w", context.DeadlineExceeded)
 }

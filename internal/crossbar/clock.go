@@ -13,20 +13,20 @@ type clock struct {
 	known  atomic.Bool
 }
 
-// ClockOffset gives Kazoo's clock minus ours, as the last answer showed it, to
-// about a second; false before the first answer that told the time.
+// ClockOffset returns Kazoo's clock minus ours at the last answer, to about a
+// second; false before the first answer that holds a time.
 func (c *Client) ClockOffset() (time.Duration, bool) {
 	return time.Duration(c.clock.offset.Load()), c.clock.known.Load()
 }
 
-// kazooTime is our time corrected by the offset, as far as it is known.
+// kazooTime returns our time corrected by the offset, if that is known.
 func (c *Client) kazooTime(now time.Time) time.Time {
 	off, _ := c.ClockOffset()
 	return now.Add(off)
 }
 
-// note takes the time out of an answer: the envelope's own, or the one in the
-// header, which a proxy may have set.
+// note reads the time of an answer: from the envelope, or else from the header,
+// which a proxy may have set.
 func (k *clock) note(env *envelope, date string, began, ended time.Time) {
 	at, ok := envelopeTime(text(env.Timestamp))
 	if !ok {

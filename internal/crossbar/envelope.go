@@ -9,9 +9,6 @@ import (
 	"strings"
 )
 
-// maxBody bounds an answer. 100,000 users in one unpaged listing are about 25 MB.
-const maxBody = 64 << 20
-
 var (
 	errEmptyBody   = errors.New("the answer is empty")
 	errNotJSON     = errors.New("the answer is not JSON")
@@ -19,36 +16,37 @@ var (
 	errTooLarge    = errors.New("the answer is too large")
 )
 
-// envelope is what Crossbar wraps around every answer
-// (kazoo 4.3 applications/crossbar/src/api_util.erl create_resp_envelope).
+// envelope is Crossbar's wrapper around every answer (kazoo 4.3
+// applications/crossbar/src/api_util.erl create_resp_envelope).
 type envelope struct {
 	Status       string
 	RequestID    string
 	AuthToken    string
 	Message      string
 	Code         string            // "error", a number as a string
-	Data         json.RawMessage   // unless it was an array and one was asked for
+	Data         json.RawMessage   // empty if an array was expected and found
 	Items        []json.RawMessage // the elements of data
 	isList       bool
 	NextStartKey json.RawMessage
 	Timestamp    json.RawMessage
+	Revision     string // of the document; "automatic" if the answer is not a document
+	size         int64  // bytes of the answer
 	text         string // beginning of an answer that is not JSON
 }
 
-// decodeEnvelope reads an answer of at most limit bytes. With list, an array
-// in data is decoded item by item, so that no second copy of it is held. The
-// envelope is never nil; on an error it holds what was read until then.
-func decodeEnvelope(body io.Reader, list bool, limit int64) (*envelope, error) {
+// decodeEnvelope reads an answer of at most limit bytes, none of its elements
+// larger than item. With list, an array in data is decoded item by item, so that no
+// second copy of it is held. The envelope is never nil; after an error it holds
+// what was read.
+func decodeEnvelope(body io.Reader, list bool, limit, item int64) (*envelope, error) {
 	env := &envelope{}
-	limited := &io.LimitedReader{R: body, N: limit + 1}
-	err := env.decode(limited, list)
-	if limited.N <= 0 {
-		err = fmt.Errorf("%w: more than %d bytes", errTooLarge, limit)
-	}
+	m := &meter{r: body, total: limit, item: item}
+	err := env.decode(m, list)
+	env.size = m.read
 	return env, err
 }
 
-func (env *envelope) decode(r io.Reader, list bool) error {
+func (env *envelope) decode(r *meter, list bool) error {
 	head := make([]byte, 512)
 	n, err := io.ReadFull(r, head)
 	head = head[:n]
@@ -61,7 +59,7 @@ func (env *envelope) decode(r io.Reader, list bool) error {
 	case trimmed[0] != '{':
 		env.text = string(head)
 		if n == cap(head) {
-			// Half a secret at the end of what was read would not be recognised.
+			// Half a secret at the end would not be recognised.
 			env.text = env.text[:strings.LastIndexAny(env.text, " \t\r\n")+1]
 		}
 		return errNotJSON
@@ -75,9 +73,10 @@ func (env *envelope) decode(r io.Reader, list bool) error {
 		if err != nil {
 			return syntax(err)
 		}
-		if err := env.field(dec, fmt.Sprint(key), list); err != nil {
+		if err := env.field(dec, fmt.Sprint(key), list, r); err != nil {
 			return syntax(err)
 		}
+		r.whole(dec.InputOffset())
 	}
 	if _, err := dec.Token(); err != nil {
 		return syntax(err)
@@ -92,11 +91,11 @@ func (env *envelope) decode(r io.Reader, list bool) error {
 	case "success", "error", "fatal":
 		return nil
 	}
-	// JSON of something else, a gateway's for one.
+	// JSON of something else, such as a gateway.
 	return errNotEnvelope
 }
 
-// syntax tells what is not JSON from what broke off.
+// syntax distinguishes an answer that is not JSON from one that broke off.
 func syntax(err error) error {
 	var se *json.SyntaxError
 	var te *json.UnmarshalTypeError
@@ -109,9 +108,9 @@ func syntax(err error) error {
 	return err
 }
 
-func (env *envelope) field(dec *json.Decoder, key string, list bool) error {
+func (env *envelope) field(dec *json.Decoder, key string, list bool, m *meter) error {
 	if key == "data" && list {
-		return env.listData(dec)
+		return env.listData(dec, m)
 	}
 	var raw json.RawMessage
 	if err := dec.Decode(&raw); err != nil {
@@ -134,13 +133,15 @@ func (env *envelope) field(dec *json.Decoder, key string, list bool) error {
 		env.NextStartKey = raw
 	case "timestamp":
 		env.Timestamp = raw
+	case "revision":
+		env.Revision = text(raw)
 	}
 	return nil
 }
 
-// listData reads data item by item if it is an array. An error's data is an
-// object or a string, which is put together again.
-func (env *envelope) listData(dec *json.Decoder) error {
+// listData reads data item by item if it is an array. The data of an error is an
+// object or a string, which is read whole.
+func (env *envelope) listData(dec *json.Decoder, m *meter) error {
 	tok, err := dec.Token()
 	if err != nil {
 		return err
@@ -154,6 +155,7 @@ func (env *envelope) listData(dec *json.Decoder) error {
 				return err
 			}
 			env.Items = append(env.Items, item)
+			m.whole(dec.InputOffset())
 		}
 		_, err = dec.Token()
 		return err
@@ -180,8 +182,8 @@ func (env *envelope) listData(dec *json.Decoder) error {
 	return err
 }
 
-// text gives a JSON scalar as text: a string's content, a number's digits, ""
-// for null. Kazoo is not strict about which of them it sends.
+// text returns a JSON scalar as text: a string's content, a number's digits, "" for
+// null. Kazoo mixes these types.
 func text(raw json.RawMessage) string {
 	raw = bytes.TrimSpace(raw)
 	if len(raw) == 0 || string(raw) == "null" {

@@ -20,42 +20,43 @@ var (
 	ErrTimeout = errors.New("no answer in time")
 )
 
-// Codes of Error that are ours, not Kazoo's.
+// Our own codes of Error.
 const (
-	CodeNotJSON   = "not_json"  // the answer is no Crossbar envelope: a proxy's page, another service
-	CodeTooLarge  = "too_large" // the answer is beyond all measure
+	CodeNotJSON   = "not_json"  // the answer is not a Crossbar envelope: a proxy's page, another service
+	CodeTooLarge  = "too_large" // the answer exceeds a limit
 	CodeRedirect  = "redirect"  // redirects are not followed
-	CodeMalformed = "malformed" // an envelope of a success without its content
+	CodeMalformed = "malformed" // a success without its content
 )
 
-// Error is a failed call of the API. Its text is for a person at a console and
-// holds no secrets, whatever Kazoo echoed.
+// Error is a failed call of the API. Its text is for the operator and holds no
+// secrets, whatever Kazoo echoed.
 type Error struct {
 	Op         string          // what was done, one of Operations
 	Method     string          // HTTP method
 	URL        string          // without query and user info
-	Status     int             // HTTP status, or Kazoo's own where it said 200 to an error; 0: no answer
+	Status     int             // HTTP status, or Kazoo's own if it answered 200 to an error; 0: no answer
 	Code       string          // Kazoo's error code (a string of digits) or one of the Code constants
 	Message    string          // Kazoo's words
 	Detail     json.RawMessage // Kazoo's detail, masked; nil if none
-	RequestID  string          // by which Kazoo's operator finds it in his logs
+	RequestID  string          // identifies the request in Kazoo's logs
 	Attempts   int             // how often it was tried
 	RetryAfter time.Duration   // what the answer asked us to wait
-	NextTry    time.Time       // set where a refused login is not repeated before then
-	Err        error           // cause where there was no answer: network, TLS, context
+	NextTry    time.Time       // after a refused login: no new try before this
+	Err        error           // the cause if there was no answer: network, TLS, context
 
 	cause     string // Err, masked
 	ambiguous bool
 	retry     bool
+	tokenSent bool
 }
 
-// because sets the cause and gives the error itself.
+// because sets the cause and returns the error.
 func (e *Error) because(s *secrets, err error) *Error {
 	e.Err, e.cause = err, s.line(err.Error(), maxWords)
 	return e
 }
 
-// Unwrap gives the cause and, where it applies, ErrAmbiguous.
+// Unwrap returns the cause and, where it applies, ErrAmbiguous.
 func (e *Error) Unwrap() []error {
 	var all []error
 	if e.Err != nil {
@@ -64,12 +65,15 @@ func (e *Error) Unwrap() []error {
 	if e.ambiguous {
 		all = append(all, ErrAmbiguous)
 	}
+	if e.Code == CodeTooLarge {
+		all = append(all, ErrLimit)
+	}
 	return all
 }
 
-// IsNotFound reports whether Kazoo answered that the thing does not exist. A
-// 404 that is not Kazoo's own envelope proves nothing and does not count, nor
-// does that of a login, which speaks of the API key and not of the thing.
+// IsNotFound reports whether Kazoo answered that the object does not exist. A 404
+// without Kazoo's envelope proves nothing and doesn't count. Neither does the 404
+// of a login, which is about the API key.
 func IsNotFound(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Status == http.StatusNotFound && e.answered() && e.Op != opLogin
@@ -81,15 +85,25 @@ func IsUnauthorized(err error) bool {
 	if !errors.As(err, &e) {
 		return false
 	}
-	// An unknown API key is answered 404 (cb_api_auth.erl).
+	// Kazoo answers 404 for an unknown API key (cb_api_auth.erl).
 	return e.Status == http.StatusUnauthorized || e.Op == opLogin && e.answered() && e.Status == http.StatusNotFound
 }
 
-// answered reports whether Kazoo itself said what Status says.
+// IsOfObject reports whether a failure may concern only the object that was asked for:
+// Kazoo itself answered, and not about our login, our token or its rate limit.
+func IsOfObject(err error) bool {
+	var e *Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	return e.answered() && e.Op != opLogin && e.Status != http.StatusUnauthorized && e.Status != http.StatusTooManyRequests
+}
+
+// answered reports whether Status is Kazoo's own.
 func (e *Error) answered() bool { return e.Err == nil && e.Code != CodeNotJSON }
 
-// Error says what was being done where, how it failed in Kazoo's words, and
-// what to do about it.
+// Error returns what was done and where, how it failed in Kazoo's words, and what
+// to do.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString(doing(e.Op))
@@ -116,7 +130,7 @@ func (e *Error) Error() string {
 	}
 	add(cause)
 	if e.ambiguous {
-		add("Kazoo may have done it nevertheless")
+		add("Kazoo may have done it anyway")
 	}
 	var notes []string
 	if e.Attempts > 1 {
@@ -137,7 +151,7 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// doing says in words what an operation does.
+// doing describes an operation in words.
 func doing(op string) string {
 	switch op {
 	case opLogin:

@@ -32,7 +32,8 @@ func TestErrorText(t *testing.T) {
 		"unknown op":    {Error{Op: "x", Status: 418}, `calling Kazoo's API failed: 418`},
 		"429":           {Error{Op: opOffered, Status: 429}, `asking which hooks Kazoo offers failed: 429; Kazoo's request budget is used up, perhaps by others at the same address: lower KAZOO_API_RATE`},
 		"api key":       {Error{Op: opLogin, Status: 404, URL: "http://k/v2/api_auth", Method: "PUT"}, `logging in to Kazoo (PUT http://k/v2/api_auth) failed: 404; Kazoo does not know this KAZOO_API_KEY`},
-		"password":      {Error{Op: opLogin, Status: 401}, `logging in to Kazoo failed: 401; check KAZOO_USERNAME and KAZOO_PASSWORD (or KAZOO_CREDENTIALS), KAZOO_ACCOUNT_NAME or KAZOO_ACCOUNT_REALM, and KAZOO_HASH (md5 or sha1)`},
+		"path":          {Error{Op: opLogin, Status: 404}, `logging in to Kazoo failed: 404; there is no login at this address: does KAZOO_API_URL hold a path that is not Crossbar's? /v2 is added to it`},
+		"password":      {Error{Op: opLogin, Status: 401}, `logging in to Kazoo failed: 401; check KAZOO_USERNAME and KAZOO_PASSWORD (or KAZOO_CREDENTIALS), KAZOO_HASH (md5 or sha1), and KAZOO_ACCOUNT_NAME or KAZOO_ACCOUNT_REALM, the account in which the user is: Kazoo doesn't say which of them is wrong`},
 		"refused":       {Error{Op: opLogin, Err: errRefused}, `logging in to Kazoo failed: dial tcp: connection refused; nothing listens there: check host and port in KAZOO_API_URL, and whether Kazoo is running`},
 		"dns":           {Error{Op: opLogin, Err: &net.DNSError{Err: "no such host", Name: "k"}}, `logging in to Kazoo failed: lookup k: no such host; the host name in KAZOO_API_URL cannot be resolved: check its spelling and the DNS server`},
 		"route":         {Error{Op: opLogin, Err: syscall.EHOSTUNREACH}, `logging in to Kazoo failed: no route to host; there is no route to Kazoo: check the network`},
@@ -43,7 +44,26 @@ func TestErrorText(t *testing.T) {
 			t.Errorf("%s:\n got %s\nwant %s", name, got, tc.want)
 		}
 	}
+	for name, tc := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"refused for this account":   {&Error{Op: opObjectsGet, Status: 403}, true},
+		"a fault within Kazoo":       {&Error{Op: opObjectsGet, Status: 500}, true},
+		"malformed":                  {&Error{Op: opObjectsGet, Status: 200, Code: CodeMalformed}, true},
+		"another service's page":     {&Error{Op: opObjectsGet, Status: 502, Code: CodeNotJSON}, false},
+		"no answer":                  {&Error{Op: opObjectsGet, Err: errRefused}, false},
+		"the login":                  {&Error{Op: opLogin, Status: 500}, false},
+		"the token":                  {&Error{Op: opObjectsGet, Status: 401}, false},
+		"Kazoo's budget is used up":  {&Error{Op: opObjectsGet, Status: 429}, false},
+		"not an error of the API":    {io.EOF, false},
+		"no error, so not of object": {nil, false},
+	} {
+		if IsOfObject(tc.err) != tc.want {
+			t.Errorf("%s: of the object alone: %t", name, !tc.want)
+		}
+	}
 	if IsNotFound(nil) || IsNotFound(io.EOF) || IsUnauthorized(nil) || IsUnauthorized(io.EOF) {
-		t.Error("other errors are none of ours")
+		t.Error("another error counts as not found or unauthorized")
 	}
 }

@@ -14,6 +14,9 @@ import (
 	"github.com/rs/zerolog"
 )
 
+// maxTest is more bytes than the answer of any test has.
+const maxTest = 64 << 20
+
 func FuzzEnvelope(f *testing.F) {
 	for _, s := range []string{
 		`{"data":[{"id":"a"},{"id":"b"}],"status":"success","next_start_key":["x",1],"page_size":2,"timestamp":"2020-01-01T00:00:00"}`,
@@ -25,11 +28,11 @@ func FuzzEnvelope(f *testing.F) {
 		f.Add([]byte(s), false)
 	}
 	f.Fuzz(func(t *testing.T, body []byte, list bool) {
-		env, err := decodeEnvelope(bytes.NewReader(body), list, maxBody)
+		env, err := decodeEnvelope(bytes.NewReader(body), list, maxTest, maxTest)
 		if env == nil {
 			t.Fatal("no envelope")
 		}
-		if slow, err2 := decodeEnvelope(iotest.OneByteReader(bytes.NewReader(body)), list, maxBody); (err == nil) != (err2 == nil) || slow.Status != env.Status {
+		if slow, err2 := decodeEnvelope(iotest.OneByteReader(bytes.NewReader(body)), list, maxTest, maxTest); (err == nil) != (err2 == nil) || slow.Status != env.Status {
 			t.Fatalf("depends on how it arrives: %v, %v", err, err2)
 		}
 		e := &Error{Op: opHooksList, Status: 400}
@@ -90,16 +93,16 @@ func TestEnvelopeBrokenOff(t *testing.T) {
 	whole := `{"data":[{"id":"a"},{"id":"b"}],"status":"success","next_start_key":["x",1]}`
 	for i := 1; i < len(whole); i++ {
 		for _, list := range []bool{true, false} {
-			_, err := decodeEnvelope(strings.NewReader(whole[:i]), list, maxBody)
+			_, err := decodeEnvelope(strings.NewReader(whole[:i]), list, maxTest, maxTest)
 			if err == nil || errors.Is(err, errNotJSON) {
 				t.Errorf("%q: %v", whole[:i], err)
 			}
 		}
 	}
-	if _, err := decodeEnvelope(iotest.ErrReader(errCut), true, maxBody); !errors.Is(err, errCut) {
+	if _, err := decodeEnvelope(iotest.ErrReader(errCut), true, maxTest, maxTest); !errors.Is(err, errCut) {
 		t.Errorf("error %v", err)
 	}
-	if _, err := decodeEnvelope(strings.NewReader(`{"data":[`+strings.Repeat(`{"id":"`+strings.Repeat("x", 1000)+`"},`, 1000)), true, 100_000); !errors.Is(err, errTooLarge) {
+	if _, err := decodeEnvelope(strings.NewReader(`{"data":[`+strings.Repeat(`{"id":"`+strings.Repeat("x", 1000)+`"},`, 1000)), true, 100_000, maxTest); !errors.Is(err, errTooLarge) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -119,9 +122,9 @@ func TestEnvelopeTime(t *testing.T) {
 	}
 }
 
-// FuzzAnswer: whatever Kazoo, or something in front of it, answers, the error
-// is one bounded line and repeats none of our secrets, however they are written
-// in it. SECRET in the input stands for one of them.
+// FuzzAnswer: for every answer of Kazoo or of a proxy, the error is one line of
+// limited length. It repeats none of our secrets in any encoding. SECRET in the
+// input is replaced by a secret.
 func FuzzAnswer(f *testing.F) {
 	for _, s := range []string{
 		`{"data":{"credentials":{"error":{"message":"invalid SECRET","value":"SECRET"}}},"status":"error","error":"400","message":"bad SECRET","request_id":"SECRET"}`,
@@ -155,7 +158,7 @@ func FuzzAnswer(f *testing.F) {
 			resp := &http.Response{StatusCode: code, Header: http.Header{
 				"Location": {head}, "Retry-After": {head}, "X-Request-Id": {head}, "Content-Type": {head}, "Date": {head},
 			}}
-			env, err := decodeEnvelope(strings.NewReader(in), false, maxBody)
+			env, err := decodeEnvelope(strings.NewReader(in), false, maxTest, maxTest)
 			r := request{op: opLogin, method: http.MethodPut, path: "/user_auth"}
 			_, e := c.judge(t.Context(), t.Context(), r, &Error{Op: opLogin, URL: c.shown(r.path)}, resp, env, err)
 			if e == nil {

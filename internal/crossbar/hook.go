@@ -18,16 +18,57 @@ type Hook struct {
 	URI                string // holds our secret segment: not for logs
 	Verb               string // http_verb: "post", "get" or "put"; lower case
 	Format             string // "form-data" or "json"
-	Retries            int    // 0 to 4; -1 where Kazoo tells none
+	Retries            int    // 0 to 4; -1 if Kazoo gives none
 	CustomData         map[string]any
 	IncludeSubaccounts bool
 	Enabled            bool
-	DisableReason      string // Kazoo's, where it switched the hook off
-	Version            string // "v1", "v2"; empty on Kazoo 4
-	Raw                json.RawMessage
+	DisableReason      string // Kazoo's, if it switched the hook off; only Enabled is reliable
+	// Version is "v1" or "v2". Kazoo 4.3 drops it: the hook reads back without one.
+	Version string
+	// SecurityKey is security_settings.sha256_key, with which Kazoo 5 signs the
+	// requests of version 2. Replacing a hook without it removes it.
+	SecurityKey Secret
+	// InternalLegs is include_internal_legs; nil if it should not be sent, or if
+	// Kazoo does not know it (4.3).
+	InternalLegs *bool
+	// Revision is the revision of Kazoo's document, "3-5f1e...": see Saves. Empty
+	// if the answer has none.
+	Revision string
+	// Raw is the hook as Kazoo sent it, with SecurityKey masked. It holds our
+	// secret segment: not for logs.
+	Raw json.RawMessage
 }
 
-// HookSummary is what a listing tells of a hook.
+// Saves is the number of saves of the hook's document, creation included: the
+// number in its revision (crossbar_doc.erl rev_to_etag); 0 if it is not known. If
+// it has grown by more than our own changes, someone has changed the hook, or Kazoo
+// has switched it off, even if that was undone.
+func (h Hook) Saves() int {
+	n, err := strconv.Atoi(strings.SplitN(h.Revision, "-", 2)[0])
+	if err != nil || n < 0 {
+		return 0
+	}
+	return n
+}
+
+// Secret masks itself when it is printed or marshalled.
+type Secret string
+
+// String masks the value.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return masked
+}
+
+// GoString masks the value.
+func (s Secret) GoString() string { return strconv.Quote(s.String()) }
+
+// MarshalJSON masks the value.
+func (s Secret) MarshalJSON() ([]byte, error) { return json.Marshal(s.String()) }
+
+// HookSummary is a hook in a listing.
 type HookSummary struct {
 	ID, Hook, Name string
 	URI            string // holds our secret segment: not for logs
@@ -36,7 +77,7 @@ type HookSummary struct {
 	DisableReason  string
 }
 
-// hookDoc is a hook as the API gives it; Kazoo is not strict about types.
+// hookDoc is a hook in the API's form; Kazoo mixes types.
 type hookDoc struct {
 	ID                 string          `json:"id"`
 	Hook               string          `json:"hook"`
@@ -51,6 +92,8 @@ type hookDoc struct {
 	Enabled            json.RawMessage `json:"enabled"`
 	DisableReason      json.RawMessage `json:"disable_reason"`
 	Version            json.RawMessage `json:"version"`
+	SecuritySettings   json.RawMessage `json:"security_settings"`
+	InternalLegs       json.RawMessage `json:"include_internal_legs"`
 }
 
 // Hooks lists the hooks of an account, all pages.
@@ -59,7 +102,7 @@ func (c *Client) Hooks(ctx context.Context, account string) ([]HookSummary, erro
 	if err != nil {
 		return nil, err
 	}
-	l := &listing{c: c, req: request{op: opHooksList, path: path, auth: true}, key: itemID}
+	l := &listing{c: c, req: request{op: opHooksList, path: path, auth: true}, maxItems: c.limits.hooks, key: itemID}
 	hooks := []HookSummary{}
 	for raw, err := range l.items(ctx) {
 		if err != nil {
@@ -82,15 +125,15 @@ func (c *Client) Hook(ctx context.Context, account, id string) (Hook, error) {
 	return c.hookCall(ctx, request{op: opHooksGet, method: http.MethodGet}, account, id)
 }
 
-// CreateHook registers a hook. Kazoo does not check for uniqueness, so this is
-// not repeated where the first request may have been processed: the error is
-// then ErrAmbiguous, and the caller must list the hooks before trying again.
+// CreateHook registers a hook. Kazoo does not check for uniqueness, so a request
+// that may have been processed is not repeated: the error is then ErrAmbiguous, and
+// the caller must list the hooks before trying again.
 func (c *Client) CreateHook(ctx context.Context, account string, h Hook) (Hook, error) {
 	path, err := resource("accounts", account, "webhooks")
 	if err != nil {
 		return Hook{}, err
 	}
-	made, err := c.hookAt(ctx, request{op: opHooksCreate, method: http.MethodPut, path: path, body: h.document(), once: true})
+	made, err := c.hookAt(ctx, request{op: opHooksCreate, method: http.MethodPut, path: path, body: c.document(h), once: true})
 	if err == nil && made.ID == "" {
 		e := c.malformed(opHooksCreate, http.MethodPut, path, &envelope{}, "the created hook has no id")
 		e.ambiguous = true
@@ -99,19 +142,18 @@ func (c *Client) CreateHook(ctx context.Context, account string, h Hook) (Hook, 
 	return made, err
 }
 
-// ReplaceHook sets all settings of the hook h.ID.
+// ReplaceHook replaces all settings of the hook h.ID.
 func (c *Client) ReplaceHook(ctx context.Context, account string, h Hook) (Hook, error) {
-	return c.hookCall(ctx, request{op: opHooksSet, method: http.MethodPost, body: h.document()}, account, h.ID)
+	return c.hookCall(ctx, request{op: opHooksSet, method: http.MethodPost, body: c.document(h)}, account, h.ID)
 }
 
 // EnableHook switches a hook on again, which also clears Kazoo's disable reason
 // and its count of failures.
-func (c *Client) EnableHook(ctx context.Context, account, id string) error {
-	_, err := c.hookCall(ctx, request{op: opHooksEnable, method: http.MethodPatch, body: map[string]any{"enabled": true}}, account, id)
-	return err
+func (c *Client) EnableHook(ctx context.Context, account, id string) (Hook, error) {
+	return c.hookCall(ctx, request{op: opHooksEnable, method: http.MethodPatch, body: map[string]any{"enabled": true}}, account, id)
 }
 
-// DeleteHook removes a hook. One that does not exist (any more) is a success.
+// DeleteHook removes a hook. It also succeeds if the hook does not exist.
 func (c *Client) DeleteHook(ctx context.Context, account, id string) error {
 	path, err := resource("accounts", account, "webhooks", id)
 	if err != nil {
@@ -139,6 +181,10 @@ func (c *Client) hookAt(ctx context.Context, r request) (Hook, error) {
 		return Hook{}, err
 	}
 	h, err := parseHook(env.Data)
+	c.secrets.keep(string(h.SecurityKey))
+	if env.Revision != "automatic" {
+		h.Revision = env.Revision
+	}
 	if err != nil {
 		e := c.malformed(r.op, r.method, r.path, env, "the answer is not a hook")
 		e.ambiguous = r.once
@@ -157,20 +203,33 @@ func parseHook(raw json.RawMessage) (Hook, error) {
 		Retries: integer(d.Retries, -1), IncludeSubaccounts: boolean(d.IncludeSubaccounts, false),
 		Enabled: boolean(d.Enabled, true), DisableReason: text(d.DisableReason), Version: text(d.Version), Raw: raw,
 	}
+	if legs := text(d.InternalLegs); legs != "" {
+		known := boolean(d.InternalLegs, true)
+		h.InternalLegs = &known
+	}
+	var settings struct {
+		Key json.RawMessage `json:"sha256_key"`
+	}
+	if json.Unmarshal(d.SecuritySettings, &settings) == nil && len(settings.Key) > 0 {
+		h.SecurityKey = Secret(text(settings.Key))
+		h.Raw = bytes.ReplaceAll(raw, settings.Key, []byte(`"`+masked+`"`))
+	}
 	if len(d.CustomData) > 0 {
 		dec := json.NewDecoder(bytes.NewReader(d.CustomData))
 		dec.UseNumber()
 		if err := dec.Decode(&h.CustomData); err != nil {
-			// Erlang's empty list stands for an empty object here and there.
+			// Kazoo sometimes sends Erlang's empty list for an empty object.
 			h.CustomData = nil
 		}
 	}
 	return h, nil
 }
 
-// document gives the hook as Kazoo's schema takes it. Format is always sent:
-// Kazoo's HEAD crashes firing a hook that has none.
-func (h Hook) document() map[string]any {
+// document returns the hook in the form of Kazoo's schema, and registers its secret
+// for masking. Format is always sent: some builds crash when they fire a hook
+// without one.
+func (c *Client) document(h Hook) map[string]any {
+	c.secrets.keep(string(h.SecurityKey))
 	doc := map[string]any{
 		"hook": h.Hook, "name": h.Name, "uri": h.URI, "http_verb": h.Verb, "format": h.Format,
 		"retries": max(h.Retries, 0), "include_subaccounts": h.IncludeSubaccounts, "enabled": h.Enabled,
@@ -187,10 +246,16 @@ func (h Hook) document() map[string]any {
 	if h.Version != "" {
 		doc["version"] = h.Version
 	}
+	if h.SecurityKey != "" {
+		doc["security_settings"] = map[string]string{"sha256_key": string(h.SecurityKey)}
+	}
+	if h.InternalLegs != nil {
+		doc["include_internal_legs"] = *h.InternalLegs
+	}
 	return doc
 }
 
-// object decodes a JSON object; null and everything else is an error.
+// object decodes a JSON object; null or any other value is an error.
 func object(raw json.RawMessage, into any) error {
 	if t := bytes.TrimSpace(raw); len(t) == 0 || t[0] != '{' {
 		return errNotEnvelope

@@ -76,7 +76,7 @@ func TestHookCalls(t *testing.T) {
 		made.Verb != "post" || made.Retries != 0 || made.Version != "v2" || made.CustomData != nil {
 		t.Errorf("%+v %v", made, err)
 	}
-	if err := c.EnableHook(ctx, testAccount, "h1"); err != nil || len(sent) != 1 || sent["enabled"] != true {
+	if _, err := c.EnableHook(ctx, testAccount, "h1"); err != nil || len(sent) != 1 || sent["enabled"] != true {
 		t.Error(sent, err)
 	}
 	got, err := c.Hook(ctx, testAccount, "h1")
@@ -147,7 +147,7 @@ func TestCreateHookIsNotRepeatedBlindly(t *testing.T) {
 				a := newAPI()
 				a.HandleFunc("PUT "+hooksPath, tc.f)
 				c, m := inMemory(t, a)
-				c.maxBody = 100_000
+				c.limits.answer = 100_000
 				_, err := c.CreateHook(t.Context(), testAccount, ourHook())
 				if err == nil || errors.Is(err, ErrAmbiguous) != tc.ambiguous {
 					t.Errorf("error %v", err)

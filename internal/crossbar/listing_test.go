@@ -13,7 +13,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// row is a row of a view: descending by key, then in a fixed order.
+// row is a row of a view. Rows come in descending order of key.
 type row struct {
 	key string
 	doc map[string]any
@@ -93,7 +93,7 @@ func list(t *testing.T, c *Client) ([]string, error) {
 
 func TestListingYieldsEachOnce(t *testing.T) {
 	t.Parallel()
-	// A small page size stands for 500 against thousands: the handler scales.
+	// The handler replaces the real page sizes by small ones.
 	scaled := func(rows []row, small, large int) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			q := r.URL.Query()
@@ -143,7 +143,7 @@ func TestListingFallsBack(t *testing.T) {
 		}, nil},
 		"unpaged": {func(w http.ResponseWriter, r *http.Request) {
 			q := r.URL.Query()
-			q.Set("page_size", "50") // a cluster that caps it
+			q.Set("page_size", "50") // a cluster that limits it
 			r.URL.RawQuery = q.Encode()
 			view(rows, w, r)
 		}, nil},
@@ -239,7 +239,7 @@ func TestListingStopsAndFails(t *testing.T) {
 	if e := asError(t, err); e.Status != 403 || len(got) < 900 || len(got) >= len(rows) {
 		t.Errorf("%d items, %v", len(got), err)
 	}
-	// A page that breaks off is fetched again and nothing is yielded twice.
+	// A page that was cut off is fetched again, and nothing is yielded twice.
 	broken := false
 	c, _ = inMemory(t, usersAPI(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Query().Get("start_key") != "" && !broken {
@@ -264,7 +264,7 @@ func TestStartKey(t *testing.T) {
 			t.Errorf("%s: %q, want %q", in, got, want)
 		}
 	}
-	// It comes back as it was sent, whatever is in it.
+	// Every kind of start_key is sent back unchanged.
 	for _, key := range []any{"Müller & Sohn=+%", 63962778721, []any{"acct", "Smith \"J\" John"}, map[string]any{"k": 1}} {
 		var got string
 		first := true

@@ -42,11 +42,11 @@ var (
 	errCut     = errors.New("connection reset by peer")
 )
 
-// What a handler panics with to break the connection.
+// A handler panics with one of these to break the connection.
 type (
-	refuse struct{} // before there is one
-	cut    struct{} // after the request was taken
-	hang   struct{} // never
+	refuse struct{} // before the connection exists
+	cut    struct{} // after the request was sent
+	hang   struct{} // the answer never comes
 )
 
 func (m *memory) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -96,7 +96,7 @@ func (m *memory) count(prefix string) int {
 	return n
 }
 
-// inMemory gives a client whose requests go to h.
+// inMemory returns a client whose requests go to h.
 func inMemory(t *testing.T, h http.Handler, change ...func(*Options)) (*Client, *memory) {
 	t.Helper()
 	o := Options{
@@ -115,7 +115,7 @@ func inMemory(t *testing.T, h http.Handler, change ...func(*Options)) (*Client, 
 	return c, m
 }
 
-// jwt gives an unsigned token with the claims.
+// jwt returns an unsigned token with the claims.
 func jwt(claims string) string {
 	enc := base64.RawURLEncoding.EncodeToString
 	return enc([]byte(`{"alg":"RS256","typ":"JWT"}`)) + "." + enc([]byte(claims)) + "." + enc([]byte("signature"))

@@ -8,9 +8,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Metrics counts the requests sent to Kazoo's API. Its Observe goes into
-// Options.Observe and its Collectors, once, into a registry; every series that
-// can exist does so from the start, at 0. It is safe for concurrent use.
+// Metrics counts the requests sent to Kazoo's API. Set its Observe in
+// Options.Observe and register its Collectors once. Every possible series exists
+// from the start, at 0. It is safe for concurrent use.
 type Metrics struct {
 	requests *prometheus.CounterVec
 	took     *prometheus.HistogramVec
@@ -21,7 +21,7 @@ func NewMetrics() *Metrics {
 	m := &Metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "kazoohook_crossbar_requests_total",
-			Help: "Requests to Kazoo's API, by operation and the answer's code: its class, 401, 404 and 429 by themselves, none without an answer.",
+			Help: "Requests to Kazoo's API, by operation and the answer's code: its class, or 401, 404 or 429, or none without an answer.",
 		}, []string{"operation", "code"}),
 		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "kazoohook_crossbar_request_duration_seconds",
@@ -40,7 +40,8 @@ func NewMetrics() *Metrics {
 
 const codeNone = "none"
 
-// codeLabel keeps the codes apart that say what to do and folds the others.
+// codeLabel keeps the codes that tell the operator what to do and folds the others
+// into classes.
 func codeLabel(status int) string {
 	switch {
 	case status < 100 || status > 599:

@@ -9,8 +9,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 )
 
-// TestMetrics proves that requests are counted under bounded labels, and that
-// the series exist before there was one.
+// TestMetrics: requests are counted under a fixed set of labels, and the series
+// exist before the first request.
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	m := NewMetrics()

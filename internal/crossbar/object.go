@@ -14,8 +14,8 @@ import (
 type Object struct {
 	ID  string
 	Raw json.RawMessage
-	// Fields are those that name the object to a person, as far as it has them,
-	// each as text; lists joined by commas.
+	// Fields identify the object to people, each as text; lists are joined by
+	// commas.
 	Fields map[string]string
 }
 
@@ -32,9 +32,9 @@ func Kinds() []string {
 	return []string{"users", "devices", "vmboxes", "callflows", "faxboxes", "media", "accounts"}
 }
 
-// Objects lists the objects of a kind in an account, page by page; deleted ones
-// are not among them. Kind "accounts" lists the descendants. An error comes last;
-// without one the listing was complete and each object was given once.
+// Objects lists the objects of a kind in an account, page by page, without deleted
+// ones. Kind "accounts" lists the descendants. An error comes last; without an
+// error the listing was complete and each object was given once.
 func (c *Client) Objects(ctx context.Context, account, kind string) iter.Seq2[Object, error] {
 	if kind == "accounts" {
 		return c.listObjects(ctx, opObjectsList, "accounts", account, "descendants")
@@ -45,8 +45,9 @@ func (c *Client) Objects(ctx context.Context, account, kind string) iter.Seq2[Ob
 	return c.listObjects(ctx, opObjectsList, "accounts", account, kind)
 }
 
-// Object reads one object. IsNotFound tells the error of one that was deleted or
-// never existed. Kind "accounts" reads the account id and ignores account.
+// Object reads one object. IsNotFound recognises the error for an object that was
+// deleted or never existed. Kind "accounts" reads the account id and ignores
+// account.
 func (c *Client) Object(ctx context.Context, account, kind, id string) (Object, error) {
 	if err := checkKind(kind); err != nil {
 		return Object{}, err
@@ -65,15 +66,15 @@ func (c *Client) Object(ctx context.Context, account, kind, id string) (Object, 
 	}
 	o, err := parseObject(env.Data)
 	if err != nil || o.ID != "" && o.ID != id {
-		// An answer about something else must not be taken for this object.
+		// An answer about another object must not be accepted.
 		return Object{}, c.malformed(opObjectsGet, http.MethodGet, path, env, "the answer is not the object that was asked for")
 	}
 	o.ID, o.Fields["id"] = id, id
 	return o, nil
 }
 
-// AccountExists reports whether an account exists. An account that this login may
-// not see is an error, not a no.
+// AccountExists reports whether an account exists. For an account that this login
+// may not see it returns an error.
 func (c *Client) AccountExists(ctx context.Context, id string) (bool, error) {
 	_, err := c.Object(ctx, "", "accounts", id)
 	if IsNotFound(err) {
@@ -92,6 +93,32 @@ func (c *Client) Descendants(ctx context.Context, account string) iter.Seq2[Acco
 			}
 		}
 	}
+}
+
+// Ancestors returns the ids of the accounts above one, from the topmost that this
+// login may see down.
+func (c *Client) Ancestors(ctx context.Context, account string) ([]string, error) {
+	path, err := resource("accounts", account, "tree")
+	if err != nil {
+		return nil, err
+	}
+	env, err := c.call(ctx, request{op: opObjectsGet, method: http.MethodGet, path: path, auth: true})
+	if err != nil {
+		return nil, err
+	}
+	var rows []struct {
+		ID string `json:"id"`
+	}
+	if err := json.Unmarshal(env.Data, &rows); err != nil {
+		return nil, c.malformed(opObjectsGet, http.MethodGet, path, env, "the answer is not a list of accounts")
+	}
+	ids := []string{}
+	for _, row := range rows {
+		if row.ID != "" && row.ID != account {
+			ids = append(ids, row.ID)
+		}
+	}
+	return ids, nil
 }
 
 func (c *Client) listObjects(ctx context.Context, op string, parts ...string) iter.Seq2[Object, error] {
@@ -137,7 +164,7 @@ func parseObject(raw json.RawMessage) (Object, error) {
 	return o, nil
 }
 
-// words gives a scalar or a list of scalars as text, "" for anything nested.
+// words returns a scalar or a list of scalars as text, "" for anything nested.
 func words(raw json.RawMessage) string {
 	raw = bytes.TrimSpace(raw)
 	if len(raw) == 0 || raw[0] == '{' {

@@ -49,7 +49,7 @@ func TestObject(t *testing.T) {
 		t.Error(d)
 	}
 	if _, err := c.Object(t.Context(), testAccount, "users", "gone"); !IsNotFound(err) || IsUnauthorized(err) || !strings.Contains(err.Error(), `cause: "gone"`) {
-		t.Errorf("gone: %v", err)
+		t.Errorf("deleted object: %v", err)
 	}
 	for _, id := range []string{"other", "text"} {
 		if _, err := c.Object(t.Context(), testAccount, "users", id); err == nil || asError(t, err).Code != CodeMalformed || IsNotFound(err) {

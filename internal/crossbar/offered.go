@@ -3,6 +3,7 @@ package crossbar
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -12,15 +13,16 @@ import (
 // OfferedHook is a kind of hook that this cluster can fire.
 type OfferedHook struct {
 	ID, Name, Description string
-	// Modifiers are the keys that custom_data must have, each with the values
-	// that Kazoo takes, sorted; an empty list means that it names none.
+	// Modifiers are the keys that custom_data must have, each with the values that
+	// Kazoo accepts, sorted; the list is empty if Kazoo names none.
 	Modifiers map[string][]string
 }
 
 // Offered lists the hooks that the cluster offers. It needs no login
 // (kazoo 4.3 applications/crossbar/src/modules/cb_webhooks.erl summary_available).
+// Later versions show more to a superadmin, so a token is sent if there is one.
 func (c *Client) Offered(ctx context.Context) ([]OfferedHook, error) {
-	l := &listing{c: c, req: request{op: opOffered, path: "/webhooks"}, key: itemID}
+	l := &listing{c: c, req: request{op: opOffered, path: "/webhooks", known: true}, maxItems: c.limits.hooks, key: itemID}
 	offered := []OfferedHook{}
 	for raw, err := range l.items(ctx) {
 		if err != nil {
@@ -32,7 +34,7 @@ func (c *Client) Offered(ctx context.Context) ([]OfferedHook, error) {
 			Description json.RawMessage            `json:"description"`
 			Modifiers   map[string]json.RawMessage `json:"modifiers"`
 		}
-		// A modifiers of another shape leaves the rest decoded.
+		// Modifiers of another shape don't prevent decoding the rest.
 		_ = json.Unmarshal(raw, &d)
 		h := OfferedHook{ID: strings.TrimPrefix(text(d.ID), "webhooks_"), Name: text(d.Name), Description: text(d.Description)}
 		if len(d.Modifiers) > 0 {
@@ -46,8 +48,8 @@ func (c *Client) Offered(ctx context.Context) ([]OfferedHook, error) {
 	return offered, nil
 }
 
-// modifierValues finds the allowed values of a modifier: a list of strings, or
-// an object whose keys they are, under "items" or in its place.
+// modifierValues returns the allowed values of a modifier: a list of strings, or
+// the keys of an object, directly or under "items".
 func modifierValues(raw json.RawMessage) []string {
 	var m struct {
 		Items json.RawMessage `json:"items"`
@@ -72,7 +74,7 @@ func modifierValues(raw json.RawMessage) []string {
 			}
 		}
 	case json.Unmarshal(raw, &keyed) == nil:
-		// An enum inside items is JSON schema's way of saying it.
+		// JSON schema puts an enum inside items.
 		if inner, ok := keyed["enum"]; ok {
 			return modifierValues(inner)
 		}
@@ -83,10 +85,10 @@ func modifierValues(raw json.RawMessage) []string {
 		}
 	}
 	slices.Sort(values)
-	return slices.Compact(values)
+	return slices.Compact(slices.DeleteFunc(values, func(v string) bool { return v == "" }))
 }
 
-// itemName gives the value that an item of a list stands for.
+// itemName returns the value of a list's item.
 func itemName(raw json.RawMessage) string {
 	var named map[string]json.RawMessage
 	if json.Unmarshal(raw, &named) != nil {
@@ -100,12 +102,14 @@ func itemName(raw json.RawMessage) string {
 	return ""
 }
 
-// Samples fetches the sample payloads that the cluster serves, by sample id. It
-// needs no login.
+// Samples fetches the cluster's sample payloads, by sample id. It needs no login.
 func (c *Client) Samples(ctx context.Context) (map[string][]json.RawMessage, error) {
 	env, err := c.call(ctx, request{op: opSamples, method: http.MethodGet, path: "/webhooks/samples", list: true})
 	if err != nil {
 		return nil, err
+	}
+	if most := c.limits.samples; len(env.Items) > most {
+		return nil, &LimitError{Op: opSamples, What: "items", Limit: fmt.Sprintf("%d items", most), Pages: 1, Items: len(env.Items), Bytes: env.size}
 	}
 	samples := map[string][]json.RawMessage{}
 	for _, item := range env.Items {

@@ -3,6 +3,8 @@ package crossbar
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -39,6 +41,49 @@ func TestOffered(t *testing.T) {
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
+	}
+}
+
+// TestOfferedSendsTheToken: Kazoo shows superadmins more, so a token is sent if there is
+// one. It isn't needed: without one, or if Kazoo refuses it, the offer is read as before.
+func TestOfferedSendsTheToken(t *testing.T) {
+	t.Parallel()
+	a := newAPI()
+	var sent []bool
+	refuses := false
+	a.HandleFunc("GET /v2/webhooks", func(w http.ResponseWriter, r *http.Request) {
+		has := r.Header.Get("X-Auth-Token") != ""
+		if sent = append(sent, has); has && refuses {
+			fail(w, http.StatusUnauthorized, "invalid_credentials", nil)
+			return
+		}
+		ok(w, []any{map[string]any{"id": "sms"}})
+	})
+	c, _ := inMemory(t, a)
+	ask := func(want ...bool) {
+		t.Helper()
+		sent = nil
+		if got, err := c.Offered(t.Context()); err != nil || len(got) != 1 || !slices.Equal(sent, want) {
+			t.Errorf("%v, %v; tokens sent: %v, want %v", got, err, sent, want)
+		}
+	}
+	ask(false)
+	login(t, c)
+	ask(true)
+	refuses = true
+	ask(true, false)
+}
+
+// TestUnauthorizedWithoutToken: the hint doesn't speak of a token where none was sent.
+func TestUnauthorizedWithoutToken(t *testing.T) {
+	t.Parallel()
+	c, _ := inMemory(t, status(http.StatusUnauthorized))
+	_, offered := c.Offered(t.Context())
+	_, samples := c.Samples(t.Context())
+	for _, err := range []error{offered, samples} {
+		if err == nil || strings.Contains(err.Error(), "refused a token") || !strings.Contains(err.Error(), "needs no login") {
+			t.Errorf("%v", err)
+		}
 	}
 }
 

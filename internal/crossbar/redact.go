@@ -14,24 +14,25 @@ import (
 )
 
 const (
-	maxWords  = 300      // characters of Kazoo's message that are repeated
+	maxWords  = 300      // characters of Kazoo's message that errors repeat
 	maxDetail = 16 << 10 // bytes of its detail
-	maxTokens = 32       // secrets remembered; the oldest tokens are dead
+	maxTokens = 32       // remembered tokens; older ones have expired
 )
 
 var (
-	// hookPath is the secret segment of our hook URIs, which Kazoo echoes when
-	// it refuses one, plain or escaped.
-	hookPath = regexp.MustCompile(`(?i)((?:/|\\/|%2f)kazoo(?:/|\\/|%2f))[A-Za-z0-9._~+=-]+`)
-	// userInfo is name and password in a URL.
+	// hookPath matches the secret segment of hook URIs, which Kazoo echoes when it
+	// refuses one, plain or escaped. It masks secrets of other services; ours are
+	// masked by value. PUBLIC_URL may end in /kazoo.
+	hookPath = regexp.MustCompile(`(?i)((?:/|\\/|%2f)kazoo(?:/|\\/|%2f)(?:kazoo(?:/|\\/|%2f))*)[A-Za-z0-9._~+=-]+`)
+	// userInfo matches name and password in a URL.
 	userInfo = regexp.MustCompile(`(://)[^/\s@"'<>]+@`)
-	// anyToken is a JWT, also one that we never had.
+	// anyToken matches any JWT, also one that isn't ours.
 	anyToken = regexp.MustCompile(`eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*`)
-	// secretKey is a property whose value is not for people.
+	// secretKey matches properties whose values are secret.
 	secretKey = regexp.MustCompile(`(?i)(pass|secret|token|credential|api_?key|hmac|auth)`)
 )
 
-// secrets knows what must not be printed.
+// secrets holds the values that must not be printed.
 type secrets struct {
 	mu     sync.RWMutex
 	fixed  []string
@@ -44,7 +45,7 @@ func newSecrets(values ...string) *secrets {
 	return s
 }
 
-// keep remembers values for good.
+// keep remembers values until the process ends.
 func (s *secrets) keep(values ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -55,7 +56,7 @@ func (s *secrets) keep(values ...string) {
 	slices.SortStableFunc(s.fixed, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
 }
 
-// add remembers tokens. Of very many the oldest are forgotten.
+// add remembers tokens. Beyond maxTokens the oldest are forgotten.
 func (s *secrets) add(values ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -67,9 +68,9 @@ func (s *secrets) add(values ...string) {
 	}
 }
 
-// AppendSecret adds a value and its escaped forms to the texts that are to be
-// masked. What is shorter than four characters is no secret, and masking it would
-// make text unreadable.
+// AppendSecret adds a value and its escaped forms to the texts to mask. Values
+// shorter than four characters are not secrets, and masking them would make text
+// unreadable.
 func AppendSecret(list []string, v string) []string {
 	if len(v) < 4 {
 		return list
@@ -82,7 +83,7 @@ func AppendSecret(list []string, v string) []string {
 	return list
 }
 
-// jsonEscape gives a text as it stands in JSON, between the quotes.
+// jsonEscape returns a text as JSON writes it between the quotes.
 func jsonEscape(v string, html bool) string {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -100,7 +101,7 @@ func (s *secrets) clean(t string) string {
 	defer s.mu.RUnlock()
 	for _, list := range [][]string{s.fixed, s.tokens} {
 		for _, v := range list {
-			t = strings.ReplaceAll(t, v, masked)
+			t = mask(t, v)
 		}
 	}
 	t = hookPath.ReplaceAllString(t, "${1}"+masked)
@@ -108,7 +109,49 @@ func (s *secrets) clean(t string) string {
 	return anyToken.ReplaceAllString(t, masked)
 }
 
-// flat is a text on one line, without what moves a terminal's cursor.
+// shortSecret is the length below which a secret of letters may be part of an
+// ordinary word: with a password "data", "datastore_fault" must not become
+// "***store_fault".
+const shortSecret = 16
+
+// mask masks a secret in a text. It masks a short secret of letters only as a whole
+// word.
+func mask(t, secret string) string {
+	if len(secret) >= shortSecret || strings.ContainsFunc(secret, func(r rune) bool { return !inWord(r) || unicode.IsDigit(r) }) {
+		return strings.ReplaceAll(t, secret, masked)
+	}
+	var b strings.Builder
+	for begin := 0; ; {
+		n := strings.Index(t[begin:], secret)
+		if n < 0 {
+			return b.String() + t[begin:]
+		}
+		at, end := begin+n, begin+n+len(secret)
+		after, _ := utf8.DecodeRuneInString(t[end:])
+		b.WriteString(t[begin:at])
+		if endsInWord(t[:at]) || inWord(after) {
+			b.WriteString(secret)
+		} else {
+			b.WriteString(masked)
+		}
+		begin = end
+	}
+}
+
+// escape matches a JSON escape or a percent escape at the end of a text. Its last
+// letter or digit is not part of a word.
+var escape = regexp.MustCompile(`(?:\\[nrtbf]|\\u[0-9a-fA-F]{4}|%[0-9a-fA-F]{2})$`)
+
+func endsInWord(t string) bool {
+	before, _ := utf8.DecodeLastRuneInString(t)
+	return inWord(before) && !escape.MatchString(t[max(0, len(t)-len(`\u0000`)):])
+}
+
+func inWord(r rune) bool {
+	return r == '_' || r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r))
+}
+
+// flat puts a text on one line, without characters that move a terminal's cursor.
 func flat(t string) string {
 	t = strings.Map(func(r rune) rune {
 		switch {
@@ -122,7 +165,7 @@ func flat(t string) string {
 	return strings.Join(strings.Fields(t), " ")
 }
 
-// line gives a text clean, on one line and at most limit bytes long.
+// line returns a text masked, on one line and at most limit bytes long.
 func (s *secrets) line(t string, limit int) string {
 	t = flat(s.clean(t))
 	if len(t) <= limit {
@@ -134,8 +177,8 @@ func (s *secrets) line(t string, limit int) string {
 	return t[:limit] + "..."
 }
 
-// detail gives Kazoo's validation detail with its secrets masked, nil if there
-// is none or it is beyond measure.
+// detail returns Kazoo's validation detail with secrets masked, nil if there is
+// none or it is too large.
 func (s *secrets) detail(raw json.RawMessage) json.RawMessage {
 	if len(raw) == 0 || len(raw) > maxDetail || string(raw) == "null" || string(raw) == "{}" {
 		return nil
@@ -153,8 +196,8 @@ func (s *secrets) detail(raw json.RawMessage) json.RawMessage {
 	return out
 }
 
-// mask cleans all strings of a JSON value. Below a key that says so every string
-// is secret, but for the message about it.
+// mask masks secrets in all strings of a JSON value. Below a key that matches
+// secretKey every string is masked, except the message.
 func (s *secrets) mask(v any, secret bool) any {
 	switch v := v.(type) {
 	case string:

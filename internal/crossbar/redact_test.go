@@ -14,8 +14,8 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// TestSecretsNeverShow makes Kazoo echo every secret it could know in every way
-// it could, and looks at everything that comes out.
+// TestSecretsNeverShow makes Kazoo repeat every secret in many forms. No error, log
+// line or printed login may show one.
 func TestSecretsNeverShow(t *testing.T) {
 	t.Parallel()
 	const hookSecret = "h00kS3cretSegment"
@@ -132,6 +132,28 @@ func TestRedact(t *testing.T) {
 	for _, in := range []string{"", "null", "{}", "{", `"` + strings.Repeat("x", maxDetail) + `"`} {
 		if s.detail(json.RawMessage(in)) != nil {
 			t.Errorf("detail of %.20q", in)
+		}
+	}
+}
+
+// TestCommonPasswords: a password that is a common word is masked only as a whole
+// word: other words of Kazoo decide what an error means.
+func TestCommonPasswords(t *testing.T) {
+	t.Parallel()
+	s := newSecrets("data", "user", "Müller", "pa55", "the_error")
+	for text, want := range map[string]string{
+		"datastore_fault of user_auth, metadata, users": "datastore_fault of user_auth, metadata, users",
+		"no such data: data":                            "no such ***: ***",
+		`{"a":"\ndata","b":"\u0020user","c":"user"}`:    `{"a":"\n***","b":"\u0020***","c":"***"}`,
+		"?a=%20user&b=user%20":                          "?a=%20***&b=***%20",
+		"Müllerin und Müller":                           "Müllerin und ***",
+		"xpa55x":                                        "x***x",
+		"the_error, the_errors, not_the_error":          "***, the_errors, not_the_error",
+		"user":                                          "***",
+		"datadata data":                                 "datadata ***",
+	} {
+		if got := s.clean(text); got != want {
+			t.Errorf("%q became %q, want %q", text, got, want)
 		}
 	}
 }

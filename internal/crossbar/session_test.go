@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,6 +21,8 @@ func TestLoginRequests(t *testing.T) {
 		path        string
 		data        map[string]any
 	}{
+		"name in capitals": {Password{User: "ADMIN", Pass: testPass}, "A C M E", "", "/v2/user_auth",
+			map[string]any{"credentials": testMD5, "method": "md5", "account_name": "A C M E"}},
 		"password": {Password{User: testUser, Pass: testPass}, "acme", "", "/v2/user_auth",
 			map[string]any{"credentials": testMD5, "method": "md5", "account_name": "acme"}},
 		"sha1 by realm": {sha, "", "acme.sip", "/v2/user_auth",
@@ -35,17 +36,24 @@ func TestLoginRequests(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var got map[string]any
+			learned := ""
 			c, m := inMemory(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				got = readData(t, r)
 				reply(w, http.StatusCreated, map[string]any{"status": "success", "auth_token": "tok",
 					"data": map[string]any{"account_id": testAccount, "account_name": "acme"}})
-			}), func(o *Options) { o.Auth, o.AccountName, o.AccountRealm = tc.auth, tc.name, tc.realm })
+			}), func(o *Options) {
+				o.Auth, o.AccountName, o.AccountRealm = tc.auth, tc.name, tc.realm
+				o.OnToken = func(token string) { learned = token }
+			})
 			a, err := c.Login(t.Context())
 			if err != nil || a != (Account{ID: testAccount, Name: "acme"}) {
 				t.Fatalf("Login = %+v, %v", a, err)
 			}
 			if fmt.Sprint(got) != fmt.Sprint(tc.data) {
 				t.Errorf("data = %v, want %v", got, tc.data)
+			}
+			if learned != "tok" {
+				t.Errorf("learned the token %q", learned)
 			}
 			if m.log[0] != "PUT "+tc.path {
 				t.Errorf("request %q", m.log[0])
@@ -74,7 +82,7 @@ func TestOneLoginForMany(t *testing.T) {
 		if a.logins != 1 || m.count("GET") != 50 {
 			t.Errorf("%d logins for %d requests", a.logins, m.count("GET"))
 		}
-		// Renewed once shortly before the end of its life, not earlier.
+		// A token is renewed once, shortly before it expires.
 		time.Sleep(58 * time.Minute)
 		login(t, c)
 		if a.logins != 1 {
@@ -96,32 +104,6 @@ func login(t *testing.T, c *Client) {
 	if _, err := c.Login(t.Context()); err != nil {
 		t.Error(err)
 	}
-}
-
-func TestRenewalFailureKeepsAliveToken(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		a := newAPI()
-		var down atomic.Bool
-		c, _ := inMemory(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if down.Load() {
-				panic(refuse{})
-			}
-			a.ServeHTTP(w, r)
-		}))
-		login(t, c)
-		down.Store(true)
-		time.Sleep(59*time.Minute + 1*time.Second)
-		ctx, cancel := timeout(t, 5*time.Second)
-		defer cancel()
-		if _, err := c.Login(ctx); err != nil {
-			t.Errorf("the old token still lives: %v", err)
-		}
-		time.Sleep(2 * time.Minute)
-		if _, err := c.Login(ctx); err == nil {
-			t.Error("a dead token was used")
-		}
-	})
 }
 
 func TestReloginOnceOn401(t *testing.T) {
@@ -155,12 +137,12 @@ func TestReloginOnceOn401(t *testing.T) {
 		if s := err.Error(); !strings.Contains(s, "KAZOO_ACCOUNT_ID") || !strings.Contains(s, "req-fail") {
 			t.Errorf("error %q", s)
 		}
-		// However often it is asked, the logins are few.
+		// Many requests cause few logins.
 		for range 50 {
 			_, _ = c.Object(t.Context(), testAccount, "users", "never")
 		}
 		if a.logins > 6 {
-			t.Errorf("%d logins: hammering", a.logins)
+			t.Errorf("%d logins for 50 requests", a.logins)
 		}
 	})
 }
@@ -248,38 +230,10 @@ func TestLoginAnswerWithoutToken(t *testing.T) {
 	}
 }
 
-func TestTokenLife(t *testing.T) {
-	t.Parallel()
-	now := time.Unix(1_700_000_000, 0)
-	for name, tc := range map[string]struct {
-		token string
-		want  time.Duration
-	}{
-		"exp":           {jwt(`{"exp":1700000100}`), 100 * time.Second},
-		"exp and iat":   {jwt(`{"exp":1600000100,"iat":1600000000}`), 100 * time.Second},
-		"gregorian":     {jwt(fmt.Sprintf(`{"exp":%d}`, 1_700_000_100+int64(GregorianEpoch))), 100 * time.Second},
-		"text":          {jwt(`{"exp":"1700000100"}`), 100 * time.Second},
-		"float":         {jwt(`{"exp":1700000100.75}`), 100 * time.Second},
-		"long":          {jwt(`{"exp":1800000000}`), 24 * time.Hour},
-		"in the past":   {jwt(`{"exp":1600000000}`), assumedLife},
-		"no exp":        {jwt(`{"iss":"kazoo"}`), assumedLife},
-		"odd exp":       {jwt(`{"exp":{}}`), assumedLife},
-		"not a jwt":     {"0123456789abcdef", assumedLife},
-		"not base64":    {"a.!.c", assumedLife},
-		"not json":      {"a.YWJj.c", assumedLife},
-		"huge":          {jwt(`{"exp":1e300}`), assumedLife},
-		"padded base64": {"a.eyJleHAiOjE3MDAwMDAxMDB9Cg==.c", 100 * time.Second},
-	} {
-		if got := tokenLife(tc.token, now); got != tc.want {
-			t.Errorf("%s: %s, want %s", name, got, tc.want)
-		}
-	}
-}
-
 func TestLoginPrefersKazoosClock(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		// Kazoo is a day ahead and its tokens, without iat, live an hour.
+		// Kazoo's clock is a day ahead. Its tokens have no iat and last an hour.
 		kazoo := func() time.Time { return time.Now().Add(24 * time.Hour) }
 		logins := 0
 		c, _ := inMemory(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -324,4 +278,43 @@ func TestCancelledLoginLeavesTurn(t *testing.T) {
 		}
 		login(t, c)
 	})
+}
+
+// TestSetAuth: a new password is tried at once, even if the old one had to wait or
+// there is a token.
+func TestSetAuth(t *testing.T) {
+	t.Parallel()
+	right := Password{User: testUser, Pass: "another"}
+	logins := 0
+	c, _ := inMemory(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		logins++
+		if got := readData(t, r); fmt.Sprint(got["credentials"]) != right.hash() {
+			reply(w, http.StatusUnauthorized, map[string]any{"status": "error", "error": "401", "message": "invalid_credentials", "data": map[string]any{}})
+			return
+		}
+		reply(w, http.StatusCreated, map[string]any{"status": "success", "auth_token": "tok",
+			"data": map[string]any{"account_id": testAccount, "account_name": "acme"}})
+	}), func(o *Options) { o.Auth, o.AccountName = Password{User: testUser, Pass: testPass}, "acme" })
+	for range 2 {
+		if _, err := c.Login(t.Context()); err == nil || logins != 1 {
+			t.Fatalf("%v after %d logins", err, logins)
+		}
+	}
+	if err := c.SetAuth(t.Context(), Password{User: testUser}, "acme", ""); err == nil {
+		t.Error("a login without a password is accepted")
+	}
+	if err := c.SetAuth(t.Context(), right, "acme", ""); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := c.Login(t.Context()); err != nil || logins != 2 {
+			t.Errorf("%v after %d logins", err, logins)
+		}
+	}
+	if err := c.SetAuth(t.Context(), right, "acme", ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Login(t.Context()); err != nil || logins != 3 {
+		t.Errorf("%v after %d logins: the old login's token is used", err, logins)
+	}
 }

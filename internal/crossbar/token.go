@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// assumedLife is how long a token is taken to live if it does not say
-// (kazoo 4.3 applications/crossbar: token_auth_expiry).
+// assumedLife is the lifetime of a token that doesn't state one (kazoo 4.3
+// applications/crossbar: token_auth_expiry).
 const assumedLife = time.Hour
 
-// tokenLife reads how long a token lives from the payload of the JWT. It is not
-// verified: only Kazoo can, and only the renewal depends on it. Where the token
-// tells when it was issued, the clocks don't matter; otherwise now must be
-// Kazoo's time.
+// tokenLife reads a token's lifetime from the payload of the JWT. It does not
+// verify the JWT: only Kazoo can, and only the renewal depends on it. If the token
+// holds its time of issue, the clocks don't matter; otherwise now must be Kazoo's
+// time.
 func tokenLife(token string, now time.Time) time.Duration {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
@@ -40,7 +40,7 @@ func tokenLife(token string, now time.Time) time.Duration {
 	}
 	life := exp.Sub(from)
 	if life <= 0 {
-		// A fresh token that has expired: the clocks differ, not the lifetime.
+		// The token was issued just now, so only the clocks can be wrong.
 		return assumedLife
 	}
 	return min(life, 24*time.Hour)
@@ -52,7 +52,7 @@ func numericDate(raw json.RawMessage) (time.Time, bool) {
 	if err != nil || f <= 0 || f > 1e12 {
 		return time.Time{}, false
 	}
-	// Unix seconds reach the gregorian ones of the year 1970 in the year 3940.
+	// Unix seconds reach this number in the year 3940.
 	if f >= GregorianEpoch {
 		f -= GregorianEpoch
 	}

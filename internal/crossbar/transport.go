@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// newTransport gives a transport that honours the environment's proxy and
-// trusts the system's certificates and those of caFile.
+// newTransport returns a transport that honours the environment's proxy and trusts
+// the system's certificates and those of caFile.
 func newTransport(caFile string, insecure bool) (*http.Transport, error) {
 	pool, err := certPool(caFile)
 	if err != nil {
@@ -25,8 +25,8 @@ func newTransport(caFile string, insecure bool) (*http.Transport, error) {
 		TLSHandshakeTimeout: 10 * time.Second,
 		MaxIdleConns:        8,
 		MaxIdleConnsPerHost: 4,
-		// Below the idle timeout of Crossbar's listener, 60 s: a connection that
-		// is closed under a request is an ambiguous failure.
+		// Below the idle timeout of Crossbar's listener, 60 s: if Crossbar closes a
+		// connection during a request, the outcome is unknown.
 		IdleConnTimeout:        30 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
 		TLSClientConfig: &tls.Config{
@@ -37,8 +37,8 @@ func newTransport(caFile string, insecure bool) (*http.Transport, error) {
 	}, nil
 }
 
-// certPool gives the system's pool with the certificates of file, or nil, which
-// means the system's pool, if there is no file.
+// certPool returns the system's pool with the certificates of file added, or nil
+// without a file, which means the system's pool.
 func certPool(file string) (*x509.CertPool, error) {
 	if file == "" {
 		return nil, nil
@@ -49,7 +49,7 @@ func certPool(file string) (*x509.CertPool, error) {
 	}
 	pool, err := x509.SystemCertPool()
 	if err != nil {
-		// No system pool (a bare container image): the file alone is trusted.
+		// Without a system pool (a bare container image) only the file is trusted.
 		pool = x509.NewCertPool()
 	}
 	if !pool.AppendCertsFromPEM(pem) {

@@ -45,7 +45,7 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 	}
 }
 
-// real gives a client with real sockets.
+// real returns a client with real sockets.
 func real(t *testing.T, base string, change func(*Options)) *Client {
 	t.Helper()
 	o := Options{BaseURL: base, Rate: 1000, Log: zerolog.Nop()}
@@ -70,10 +70,10 @@ func TestRealSocket(t *testing.T) {
 	if hooks, err := c.Hooks(t.Context(), testAccount); err != nil || len(hooks) != 1 {
 		t.Error(hooks, err)
 	}
-	if off, known := c.ClockOffset(); !known || off.Abs() > 3*time.Second {
+	if off, known := c.ClockOffset(); !known || off.Abs() > time.Minute {
 		t.Errorf("offset by the Date header: %s, %t", off, known)
 	}
-	// A lost answer over a real connection is ambiguous, a refused one is not.
+	// A lost answer is ambiguous, a refused connection is not.
 	a.HandleFunc("PUT "+hooksPath, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
 	if _, err := c.CreateHook(t.Context(), testAccount, ourHook()); !errors.Is(err, ErrAmbiguous) {
@@ -88,7 +88,7 @@ func TestRealSocket(t *testing.T) {
 	}
 }
 
-// authority makes a private CA and a certificate of it for 127.0.0.1.
+// authority makes a private CA and a certificate from it for 127.0.0.1.
 func authority(t *testing.T) (caFile string, cert tls.Certificate) {
 	t.Helper()
 	now := time.Now()
@@ -131,11 +131,11 @@ func TestTLS(t *testing.T) {
 	}
 	start := time.Now()
 	_, err := real(t, srv.URL, nil).Offered(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "KAZOO_CA_FILE") || asError(t, err).Attempts != 1 || time.Since(start) > 5*time.Second {
+	if err == nil || !strings.Contains(err.Error(), "KAZOO_CA_FILE") || asError(t, err).Attempts != 1 || time.Since(start) > time.Minute {
 		t.Errorf("without: %v", err)
 	}
 	_, port, _ := net.SplitHostPort(srv.Listener.Addr().String())
-	if _, err := real(t, "https://localhost:"+port, func(o *Options) { o.CAFile = caFile }).Offered(t.Context()); err == nil || !strings.Contains(err.Error(), "KAZOO_CA_FILE") {
+	if _, err := real(t, "https://localhost:"+port, func(o *Options) { o.CAFile = caFile }).Offered(t.Context()); err == nil || !strings.Contains(err.Error(), "is for another host") {
 		t.Errorf("wrong name: %v", err)
 	}
 	var out bytes.Buffer

@@ -3,121 +3,118 @@ package event
 import (
 	"encoding/json"
 	"reflect"
-	"strings"
 )
 
-// types knows how every payload looks on the wire.
-var types = newShapes()
-
-// Decode gives the typed form of a record. It never fails: what did not fit is
-// listed in Problems, and a body that can't be taken apart gives a nil Payload and
-// no Data.
-func Decode(r Record) Event { return decode(r, true) }
-
-// Describe is Decode without Payload and Envelope: all that a log line, the API or the stream
-// shows, for a fraction of the time, most of which gorilla/schema takes.
-func Describe(r Record) Event {
-	return decode(r, false)
-}
-
-func decode(r Record, withPayload bool) Event {
+// Decode returns the typed form of a record. gorilla/schema decodes a form into the
+// family's struct and encoding/json decodes JSON into the same struct; Data is made
+// from it. It never fails: values that don't fit are in Data unchanged and are
+// listed in Problems. A body that can't be parsed has no Data.
+func Decode(r Record) Event {
 	e := Event{Record: r}
 	var p problems
 	if r.Problem != "" {
 		p.add("%s", r.Problem)
 	}
-	body, ok := parseBody(r, &p)
-	if ok {
-		e.read(body, &p, withPayload)
+	if body := content(r.Body); isJSON(r.ContentType, body) {
+		e.decodeJSON(body, &p)
+	} else {
+		e.decodeForm(body, &p)
 	}
 	e.Problems = p.all()
+	e.know()
 	return e
 }
 
-// parseBody takes a body apart, nested as it was meant.
-func parseBody(r Record, p *problems) (map[string]any, bool) {
-	if isJSON(r.ContentType, r.Body) {
-		c := members{buf: r.Body}
-		if !json.Valid(r.Body) || !c.open() {
-			if r.Problem == "" {
-				p.add("the body is not a JSON object")
-			}
-			return nil, false
+// know adds to an object event what the journal knew of the object and Kazoo did
+// not send.
+func (e *Event) know() {
+	if e.Action == "" {
+		return
+	}
+	if e.ObjectName == "" {
+		e.ObjectName = e.Known.Name
+	}
+	for field, value := range e.Known.Fields {
+		if _, sent := e.Data[field]; sent {
+			continue
 		}
-		return jsonTree{p}.object(r.Body, 1), true
+		if e.Data == nil {
+			e.Data = map[string]any{}
+		}
+		e.Data[field] = value
 	}
-	pairs, rest := splitForm(r.Body)
-	t := newTree(len(pairs), p)
-	for _, pair := range pairs {
-		t.add(pair)
+}
+
+// decodeJSON decodes a JSON body.
+func (e *Event) decodeJSON(body []byte, p *problems) {
+	c := members{buf: body}
+	if !json.Valid(body) || !c.open() {
+		if e.Problem == "" {
+			p.add("the body is not a JSON object")
+		}
+		return
 	}
-	if len(rest) > 0 {
+	d := newDecoding(planned.planOf(e), p)
+	data, enveloped := openEnvelope(body)
+	if !enveloped {
+		d.rest = d.object(body, d.plan.root, 1)
+		e.finish(d, nil)
+		return
+	}
+	around := newDecoding(planned.envelope, p)
+	around.enveloped = true
+	around.rest = around.object(body, around.plan.root, 1)
+	if data != nil {
+		d.rest = d.object(data, d.plan.root, 2)
+	}
+	e.finish(d, around)
+}
+
+// decodeForm decodes a form or query.
+func (e *Event) decodeForm(body []byte, p *problems) {
+	pairs, beyond := splitForm(body)
+	d := newDecoding(planned.planOf(e), p)
+	var around *decoding
+	if isEnvelope(pairs) {
+		around = newDecoding(planned.envelope, p)
+	}
+	unfold(pairs, d, around)
+	if len(beyond) > 0 {
 		p.add("more than %d pairs: the others are kept as they were sent", MaxPairs)
-		t.add(Pair{Key: "_rest", Value: string(maskForm(nil, rest))})
+		outer := d
+		if around != nil {
+			outer = around
+		}
+		outer.insert(outer.rest, "_rest", string(maskForm(nil, beyond)))
 	}
-	return t.object(), true
+	e.finish(d, around)
 }
 
-// read sets what the body tells.
-func (e *Event) read(body map[string]any, p *problems, withPayload bool) {
-	data, envelope := openEnvelope(body)
-	if envelope != nil {
-		if withPayload {
-			e.Envelope = &Envelope{}
-		}
-		types.fill(e.Envelope, envelope, p, withPayload)
-		e.lift(envelope)
+// finish sets Payload, Envelope and Data.
+func (e *Event) finish(d, around *decoding) {
+	var envelope map[string]any
+	if around != nil {
+		e.Envelope = &Envelope{}
+		e.lift(around.rest)
+		envelope = around.finish(reflect.ValueOf(e.Envelope).Elem())
 	}
-	if payload := e.payload(); payload != nil {
-		if withPayload {
-			payload = reflect.New(reflect.TypeOf(payload).Elem()).Interface()
-			e.Payload = payload
-		}
-		types.fill(payload, data, p, withPayload)
+	var payload reflect.Value
+	if d.plan != planned.empty {
+		pointer := reflect.New(d.plan.typ)
+		e.Payload, payload = pointer.Interface(), pointer.Elem()
 	}
-	e.lift(data)
-	maskObject(data)
+	e.lift(d.rest)
+	e.Data = d.finish(payload)
 	if e.Action != "" && e.ObjectName == "" {
-		e.ObjectName = displayName(data)
+		e.ObjectName = displayName(e.Data)
 	}
-	if call, ok := e.Payload.(interface{ call() *Call }); ok {
-		call.call().ApplicationVars, _ = data["custom_application_vars"].(map[string]any)
+	if around != nil {
+		closeEnvelope(e.Data, envelope)
 	}
-	if envelope != nil {
-		maskObject(envelope)
-		closeEnvelope(data, envelope)
-	}
-	e.Data = data
 }
 
-// payload is a nil pointer of the type of the event's payload, nil for an unknown
-// event.
-func (e *Event) payload() any {
-	if e.Action != "" {
-		return (*Object)(nil)
-	}
-	family, rest, _ := strings.Cut(e.Event, ".")
-	switch family {
-	case "channel":
-		return (*Channel)(nil)
-	case "parking":
-		return (*Parking)(nil)
-	case "notification":
-		return notification(rest)
-	case "sms", "mms":
-		return (*TextMessage)(nil)
-	case "cdr":
-		return (*CDR)(nil)
-	case "stream":
-		return (*Stream)(nil)
-	}
-	return nil
-}
-
-func (c *Call) call() *Call { return c }
-
-// lift takes what is a log field of its own out of the data, where it says the
-// same.
+// lift removes values from the data that are fields of the event, if they are
+// equal.
 func (e *Event) lift(data map[string]any) {
 	if id, ok := data["cluster_id"].(string); ok {
 		e.ClusterID = id
@@ -129,6 +126,9 @@ func (e *Event) lift(data map[string]any) {
 		}
 	}
 	drop("account_id", e.AccountID)
+	if e.Source == SourceReceiver {
+		drop("event", e.Event)
+	}
 	if e.Action == "" {
 		return
 	}
@@ -139,4 +139,16 @@ func (e *Event) lift(data map[string]any) {
 		e.ObjectName = name
 		delete(data, "object_name")
 	}
+}
+
+// closeEnvelope adds the rest of the envelope to the data.
+func closeEnvelope(data, envelope map[string]any) {
+	key := "envelope"
+	for {
+		if _, taken := data[key]; !taken {
+			break
+		}
+		key = "_" + key
+	}
+	data[key] = envelope
 }

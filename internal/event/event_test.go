@@ -14,7 +14,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// goldenEvents has at least one of every family and version.
+// goldenEvents has at least one event of every family and of every version of Kazoo.
 func goldenEvents(t *testing.T) []Event {
 	t.Helper()
 	var events []Event
@@ -44,7 +44,7 @@ func goldenEvents(t *testing.T) []Event {
 	broken.ReceivedAt = time.Date(2025, 3, 4, 6, 6, 7, 0, time.FixedZone("CET", 3600))
 	misfit := Route(form("channel_destroy", "hook_event=channel_destroy&call_id=c&timestamp=soon&duration_seconds=1.5&is_internal_leg=&account_id=a"))
 	misfit.Seq, misfit.ID = broken.Seq+1, broken.ID
-	inferred := Route(Delivery{Source: SourceResync, Hook: "object", Method: "POST", ContentType: "application/json", ReceivedAt: broken.ReceivedAt,
+	inferred := Route(Request{Source: SourceResync, Hook: "object", Method: "POST", ContentType: "application/json", ReceivedAt: broken.ReceivedAt,
 		Body: []byte(`{"id":"u1","account_id":"a1","action":"doc_deleted","type":"user","object_name":"Ann Lee","username":"ann","email":"ann@x"}`)})
 	inferred.Seq, inferred.ID = misfit.Seq+1, broken.ID
 	return append(events, Decode(broken), Decode(misfit), Decode(inferred))
@@ -59,10 +59,6 @@ func TestLogLines(t *testing.T) {
 		log.Info().EmbedObject(e).Msg(e.Message())
 		if !json.Valid(line.Bytes()) {
 			t.Errorf("not JSON: %s", line.Bytes())
-		}
-		described := Describe(e.Record)
-		if a, b := string(described.AppendJSON(nil)), string(e.AppendJSON(nil)); a != b {
-			t.Errorf("described: %s\ndecoded:   %s", a, b)
 		}
 		got.Write(line.Bytes())
 	}
@@ -117,7 +113,7 @@ func TestLinesAreDeterministic(t *testing.T) {
 		if a, b := string(first.AppendJSON(nil)), string(again.AppendJSON(nil)); a != b {
 			t.Fatalf("%s\n%s", a, b)
 		}
-		if again.Payload.(*Channel).CallID != "c1" {
+		if *again.Payload.(*Channel).CallID != "c1" {
 			t.Fatal("the field's own spelling does not win")
 		}
 	}
@@ -155,7 +151,7 @@ func TestMessage(t *testing.T) {
 		"event_name=stream_start":                          "stream started",
 		"event_name=stream_stop":                           "stream stopped",
 		"event_name=stream_pause":                          "stream pause",
-		"what":                                             "delivery not understood",
+		"what":                                             "request not understood",
 	}
 	for kind, want := range map[string]string{
 		"new_user": "user created (notification)", "new_account": "account created (notification)",
@@ -168,7 +164,7 @@ func TestMessage(t *testing.T) {
 		tests["event_category=notification&event_name="+kind] = want
 	}
 	for body, want := range tests {
-		if got := Decode(Route(form("x", body))).Message(); got != want {
+		if got := Decode(Route(form("", body))).Message(); got != want {
 			t.Errorf("%s: %q, want %q", body, got, want)
 		}
 	}

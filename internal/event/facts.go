@@ -6,69 +6,98 @@ import (
 	"unicode/utf8"
 )
 
-// facts are the values of a body that routing looks at, still escaped as they
-// were sent; nil where absent. A value is a view into the body.
-type facts struct {
-	action, typ, id, accountID, channelAccountID []byte
-	hookEvent, eventName, category, name         []byte
-	callID, otherLeg, timestamp, msgID, streamID []byte
-	from, to                                     []byte
+// fact is a value of a body that routing looks at.
+type fact uint8
+
+// The facts. The first of several values with one key counts.
+const (
+	noFact fact = iota
+	factID
+	factTo
+	factFrom
+	factType
+	factName
+	factAction
+	factMsgID
+	factCallID
+	factStreamID
+	factTimestamp
+	factAccountID
+	factHookEvent
+	factEventName
+	factCategory
+	factOtherLeg
+	factChannelAccount // the account in the custom_channel_vars
+	factCount
+)
+
+// factKeys are the facts' keys in Kazoo's spelling.
+var factKeys = [factCount]string{
+	factID: "id", factTo: "to", factFrom: "from", factType: "type", factName: "name", factAction: "action",
+	factMsgID: "msg_id", factCallID: "call_id", factStreamID: "stream_id", factTimestamp: "timestamp",
+	factAccountID: "account_id", factHookEvent: "hook_event", factEventName: "event_name", factCategory: "event_category",
+	factOtherLeg: "other_leg_call_id", factChannelAccount: "custom_channel_vars[account_id]",
 }
 
-// slot is the field for one key, nil for a key that routing doesn't know.
-func (f *facts) slot(key []byte) *[]byte {
+// facts are the values of the facts, still escaped; nil if absent. A value is a
+// slice of the body.
+type facts [factCount][]byte
+
+// factOf returns the fact of a key, noFact for an unknown key.
+func factOf(key []byte) fact {
 	switch string(key) { // the compiler does not copy key
 	case "id":
-		return &f.id
+		return factID
 	case "to":
-		return &f.to
+		return factTo
 	case "from":
-		return &f.from
+		return factFrom
 	case "type":
-		return &f.typ
+		return factType
 	case "name":
-		return &f.name
+		return factName
 	case "action":
-		return &f.action
+		return factAction
 	case "msg_id":
-		return &f.msgID
+		return factMsgID
 	case "call_id":
-		return &f.callID
+		return factCallID
 	case "stream_id":
-		return &f.streamID
+		return factStreamID
 	case "timestamp":
-		return &f.timestamp
+		return factTimestamp
 	case "account_id":
-		return &f.accountID
+		return factAccountID
 	case "hook_event":
-		return &f.hookEvent
+		return factHookEvent
 	case "event_name":
-		return &f.eventName
+		return factEventName
 	case "event_category":
-		return &f.category
+		return factCategory
 	case "other_leg_call_id":
-		return &f.otherLeg
+		return factOtherLeg
 	case "custom_channel_vars[account_id]", "custom_channel_vars[Account-ID]":
-		return &f.channelAccountID
+		return factChannelAccount
 	}
-	return nil
+	return noFact
 }
 
 // put stores a value. The first of several with one key counts.
 func (f *facts) put(key, value []byte) {
-	if p := f.slot(key); p != nil && *p == nil {
-		*p = value
+	if n := factOf(key); n != noFact && f[n] == nil {
+		f[n] = value
 	}
 }
 
-// scan is one pass over a body: its top-level facts and, for Kazoo 5's version 2
-// envelope, those under "data".
+// scan is the result of one pass over a body: its top-level facts and, for Kazoo
+// 5's version 2 envelope, those under "data".
 type scan struct {
 	top, data facts
 	json      bool // values are JSON string contents, not form-escaped
+	filled    bool // there is a key with a value
 }
 
-// form takes the facts from a form body or query.
+// form reads the facts of a form body or query.
 func (s *scan) form(body []byte) {
 	for len(body) > 0 {
 		segment := body
@@ -81,6 +110,7 @@ func (s *scan) form(body []byte) {
 		if i < 0 {
 			continue
 		}
+		s.filled = true
 		s.formPair(segment[:i], segment[i+1:])
 	}
 }
@@ -93,7 +123,7 @@ func (s *scan) formPair(key, value []byte) {
 	if len(key) > maxFactKey {
 		return
 	}
-	// Kazoo sends keys raw, but what stands between us may escape the brackets.
+	// Kazoo sends keys raw, but a proxy may escape the brackets.
 	var buf [maxFactKey]byte
 	if bytes.IndexByte(key, '%') >= 0 {
 		key = appendUnescaped(buf[:0], key)
@@ -117,7 +147,7 @@ func (s *scan) formPair(key, value []byte) {
 	}
 }
 
-// object takes the facts from a JSON body; false if it is not one JSON object.
+// object reads the facts of a JSON body; false if it is not one JSON object.
 func (s *scan) object(body []byte) bool {
 	if !json.Valid(body) {
 		return false
@@ -128,6 +158,7 @@ func (s *scan) object(body []byte) bool {
 	}
 	s.json = true
 	for key, value, ok := c.next(); ok; key, value, ok = c.next() {
+		s.filled = true
 		if string(key) == "data" && value[0] == '{' {
 			s.data.members(value)
 			continue
@@ -137,7 +168,7 @@ func (s *scan) object(body []byte) bool {
 	return true
 }
 
-// members takes the facts from the text of a valid JSON object.
+// members reads the facts from the text of a valid JSON object.
 func (f *facts) members(object []byte) {
 	c := members{buf: object}
 	c.open()
@@ -151,10 +182,8 @@ func (f *facts) member(key, value []byte) {
 	case '"':
 		f.put(key, value[1:len(value)-1])
 	case '{':
-		if string(key) == "custom_channel_vars" && f.channelAccountID == nil {
-			var vars facts
-			vars.scalars(value)
-			f.channelAccountID = vars.accountID
+		if string(key) == "custom_channel_vars" && f[factChannelAccount] == nil {
+			f[factChannelAccount] = channelAccount(value)
 		}
 	case '[', 'n': // arrays and null identify nothing
 	default:
@@ -162,19 +191,17 @@ func (f *facts) member(key, value []byte) {
 	}
 }
 
-// scalars is members for an object whose own objects are of no interest.
-func (f *facts) scalars(object []byte) {
-	c := members{buf: object}
+// channelAccount returns the account in the text of custom_channel_vars, which
+// version 4 spells Account-ID and version 5 account_id.
+func channelAccount(vars []byte) []byte {
+	c := members{buf: vars}
 	c.open()
 	for key, value, ok := c.next(); ok; key, value, ok = c.next() {
-		if value[0] != '"' {
-			continue
+		if value[0] == '"' && (string(key) == "account_id" || string(key) == "Account-ID") {
+			return value[1 : len(value)-1]
 		}
-		if string(key) == "Account-ID" {
-			key = []byte("account_id")
-		}
-		f.put(key, value[1:len(value)-1])
 	}
+	return nil
 }
 
 // appendText appends a fact's text to dst.
@@ -189,11 +216,11 @@ func (s *scan) appendText(dst, raw []byte) []byte {
 	return append(dst, text...)
 }
 
-// maxFact is longer than any identifier of Kazoo's. A longer value counts as
-// absent, so that no row of the journal's indexes grows without bound.
+// maxFact is longer than any of Kazoo's identifiers. A longer value counts as
+// absent, to bound the rows of the journal's indexes.
 const maxFact = 512
 
-// text is a fact as a string of valid UTF-8.
+// text returns a fact as a string of valid UTF-8.
 func (s *scan) text(raw []byte) string {
 	switch {
 	case len(raw) > maxFact:
@@ -210,8 +237,7 @@ func (s *scan) unescaped(raw []byte) string {
 	return text
 }
 
-// isPlain says whether a value is ASCII without anything that is an escape in a
-// form or in JSON.
+// isPlain reports whether a value is ASCII without escapes of a form or JSON.
 func isPlain(raw []byte) bool {
 	for _, c := range raw {
 		if escapes[c] {
@@ -221,8 +247,7 @@ func isPlain(raw []byte) bool {
 	return true
 }
 
-// escapes are the bytes that isPlain looks for; it sees every id on the way to the
-// answer.
+// escapes are the bytes that isPlain searches for.
 var escapes = func() (table [256]bool) {
 	for c := range table {
 		table[c] = c >= utf8.RuneSelf || c == '%' || c == '+' || c == '\\'

@@ -2,8 +2,6 @@ package event
 
 import (
 	"bytes"
-	"errors"
-	"fmt"
 	"strings"
 	"unicode/utf8"
 )
@@ -17,27 +15,9 @@ type Pair struct {
 // occur several times.
 type Pairs []Pair
 
-// MaxPairs bounds how many pairs of one body are taken apart. Kazoo's largest
-// events have fewer than 100.
+// MaxPairs bounds the pairs of one body that are parsed. Kazoo's largest events
+// have fewer than 100.
 const MaxPairs = 16384
-
-// ErrTooManyPairs is returned by ParseForm together with the first MaxPairs.
-var ErrTooManyPairs = errors.New("more pairs than are taken apart")
-
-// ParseForm takes a form body or query apart by the rules of Kazoo's encoder
-// (kazoo 4.3 core/kazoo_web/src/kz_http_util.erl, json_to_querystring): an empty
-// object or array leaves its separator behind, so empty segments are skipped; keys
-// are sent raw, so a '&' or '=' in a key splits it, which nobody can undo, and a
-// key without '=' has the empty value. Nothing is refused: invalid escapes are
-// kept literally and invalid UTF-8 is kept as it is. The only error is
-// ErrTooManyPairs.
-func ParseForm(raw []byte) (Pairs, error) {
-	pairs, rest := splitForm(raw)
-	if len(rest) > 0 {
-		return pairs, fmt.Errorf("%w (%d)", ErrTooManyPairs, MaxPairs)
-	}
-	return pairs, nil
-}
 
 // Get returns the value of the first pair with that key, or "".
 func (p Pairs) Get(key string) string {
@@ -49,7 +29,12 @@ func (p Pairs) Get(key string) string {
 	return ""
 }
 
-// splitForm is ParseForm; rest is what lies beyond the first MaxPairs.
+// splitForm parses a form body or query by the rules of Kazoo's encoder (kazoo 4.3
+// core/kazoo_web/src/kz_http_util.erl, json_to_querystring). An empty object or
+// array leaves its separator behind, so empty segments are skipped. Keys are sent
+// raw, so a '&' or '=' in a key splits it, which can't be undone. A key without '='
+// has the empty value. Nothing is refused: invalid escapes and invalid UTF-8 are
+// kept unchanged. The rest is everything after the first MaxPairs.
 func splitForm(raw []byte) (pairs Pairs, rest []byte) {
 	n := min(bytes.Count(raw, []byte{'&'})+1, MaxPairs)
 	pairs = make(Pairs, 0, n)
@@ -74,7 +59,7 @@ func splitForm(raw []byte) (pairs Pairs, rest []byte) {
 	return pairs, nil
 }
 
-// unescape undoes form escaping and keeps invalid escapes as they are.
+// unescape undoes form escaping and keeps invalid escapes.
 func unescape(s string) string {
 	if strings.IndexByte(s, '%') < 0 && strings.IndexByte(s, '+') < 0 {
 		return s
@@ -128,8 +113,8 @@ func unhex(c byte) byte {
 }
 
 // printable returns s as valid UTF-8, with every byte that is not part of a valid
-// sequence written as \xNN, and whether that changed anything. It keeps apart
-// what one replacement character would merge: Kazoo lower-cases the bytes of
+// sequence written as \xNN, and whether that changed anything. A replacement
+// character would make different keys equal: Kazoo lower-cases the bytes of
 // notification keys, which leaves invalid sequences that differ in one byte.
 func printable(s string) (string, bool) {
 	if utf8.ValidString(s) {

@@ -50,7 +50,7 @@ func TestVerifyHMACTriesASortedEncoding(t *testing.T) {
 	mac := hmac.New(sha256.New, []byte("k"))
 	mac.Write([]byte(`7{"a":"é","b":[1,{"c":null}]}`))
 	sum := base64.StdEncoding.EncodeToString(mac.Sum(nil))
-	body := fmt.Sprintf(`{"data": {"b": [1, {"c": null}], "a": "\u00e9"}, "timestamp": 6, "hmac": %q}`, sum)
+	body := fmt.Sprintf(`{"action": "event", "name": "n", "data": {"b": [1, {"c": null}], "a": "\u00e9"}, "timestamp": 6, "hmac": %q}`, sum)
 	if err := VerifyHMAC([]byte(body), "k"); err != nil {
 		t.Error(err)
 	}
@@ -66,5 +66,40 @@ func TestVerifyHMACNeedsItsParts(t *testing.T) {
 		if err := VerifyHMAC([]byte(body), "k"); !errors.Is(err, ErrNoHMAC) {
 			t.Errorf("%s: %v", body, err)
 		}
+	}
+}
+
+// TestVerifyHMACCoversWhatIsRouted: a captured signed request proves nothing about
+// an event that its body shows elsewhere than in the data that was signed.
+func TestVerifyHMACCoversWhatIsRouted(t *testing.T) {
+	t.Parallel()
+	const signed, forged = `{"id":"captured","tags":["a","b"],"type":"user"}`, `{"id":"forged","type":"user"}`
+	mac := hmac.New(sha256.New, []byte("k"))
+	mac.Write([]byte("6" + signed))
+	end := fmt.Sprintf(`"timestamp":6,"hmac":%q}`, base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+	const start = `{"action":"event","name":"doc_deleted",`
+	for name, body := range map[string]string{
+		"data twice":                 start + `"data":` + forged + `,"data":` + signed + `,` + end,
+		"data twice, signed first":   start + `"data":` + signed + `,"data":` + forged + `,` + end,
+		"data twice, once empty":     start + `"data":"","data":` + signed + `,` + end,
+		"also in another case":       start + `"Data":` + forged + `,"data":` + signed + `,` + end,
+		"also escaped":               start + `"data":` + signed + `,"d\u0061ta":` + forged + `,` + end,
+		"timestamp twice":            start + `"timestamp":7,"data":` + signed + `,` + end,
+		"timestamp in another case":  start + `"data":` + signed + `,"Timestamp":7,` + end,
+		"timestamp with a long s":    start + `"data":` + signed + `,"time\u017ftamp":7,` + end,
+		"hmac twice":                 start + `"hmac":"AA==","data":` + signed + `,` + end,
+		"hmac escaped":               start + `"\u0068mac":"AA==","data":` + signed + `,` + end,
+		"of version 1":               `{"id":"forged","action":"doc_deleted","type":"user","data":` + signed + `,` + end,
+		"an action that isn't text":  `{"id":"forged","action":1,"action":"event","name":"n","data":` + signed + `,` + end,
+		"another action first":       `{"id":"forged","action":"doc_deleted","action":"event","name":"n","data":` + signed + `,` + end,
+		"no name":                    `{"id":"forged","action":"event","name":"","data":` + signed + `,` + end,
+		"a list as a repeated value": start + `"data":{"id":"captured","tags":"a","tags":"b","type":"user"},` + end,
+	} {
+		if err := VerifyHMAC([]byte(body), "k"); !errors.Is(err, ErrHMACMismatch) {
+			t.Errorf("%s: %v for %s", name, err, body)
+		}
+	}
+	if err := VerifyHMAC([]byte(start+`"data":`+signed+`,`+end), "k"); err != nil {
+		t.Errorf("as captured: %v", err)
 	}
 }

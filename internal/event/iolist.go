@@ -10,11 +10,11 @@ import (
 // errNotIOList is wrapped by all errors of FlattenIOList.
 var errNotIOList = errors.New("stored body is not an iolist")
 
-// FlattenIOList turns the req_body of a stored attempt into the exact body that
-// was sent. Kazoo stores what its sender holds: for a form hook nested arrays of
-// strings and of integers, each one byte; for JSON a plain string
-// (kazoo 4.3 applications/webhooks/src/webhooks_util.erl, save_attempt). However
-// deep the nesting, one pass without recursion does it.
+// FlattenIOList turns the req_body of a stored attempt into the exact body that was
+// sent. Kazoo stores the body as its sender holds it: for a form hook nested arrays
+// of strings and of integers, each one byte; for JSON a plain string (kazoo 4.3
+// applications/webhooks/src/webhooks_util.erl, save_attempt). It takes one pass
+// without recursion, at any depth of nesting.
 func FlattenIOList(v json.RawMessage) ([]byte, error) {
 	if !json.Valid(v) {
 		return nil, fmt.Errorf("%w: not JSON", errNotIOList)

@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// Masked stands in place of a secret value.
+// Masked replaces a secret value.
 const Masked = "***"
 
-// isSecret says whether the value under a key is a secret. Known from Kazoo:
+// isSecret reports whether the value under a key is a secret. Known from Kazoo:
 // password, password_reset_link, account_api_key, auth_token, credentials, pin and
 // pins, sha256_key; spelling and separators don't matter.
 func isSecret(key string) bool {
@@ -43,7 +43,7 @@ func isSecret(key string) bool {
 	return bytes.HasSuffix(flat, []byte("token")) || lastWordIsPin(key)
 }
 
-// The parts of keys that tell a secret, by their first letter: isSecret looks at
+// The parts of keys that mean a secret, by first letter, because isSecret checks
 // every key of every event.
 var (
 	secretsA = []string{"apikey", "authtoken"}
@@ -80,7 +80,7 @@ func lastWordIsPin(key string) bool {
 	return !letter || first == 'P' && before >= 'a'
 }
 
-// isFlag says whether a value under a key that sounds secret only says yes or no:
+// isFlag reports whether a value under a secret's key is only true or false:
 // is_password_expired, require_password_update.
 func isFlag(key, value string) bool {
 	if value != "true" && value != "false" {
@@ -89,8 +89,8 @@ func isFlag(key, value string) bool {
 	return strings.HasPrefix(key, "is_") || strings.HasPrefix(key, "has_") || strings.HasPrefix(key, "require")
 }
 
-// maskObject replaces the secret values in data, at any depth and inside JSON that
-// is carried as text (Kazoo sends arrays of objects in a form that way).
+// maskObject replaces the secret values in data, at any depth and inside JSON in
+// texts (Kazoo sends arrays of objects in a form that way).
 func maskObject(m map[string]any) {
 	for key, v := range m {
 		if isSecret(key) {

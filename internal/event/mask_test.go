@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// marked is what must never be seen.
+// marked is a secret that no output may show.
 const marked = "S3CR3T-marked"
 
 func TestIsSecret(t *testing.T) {
@@ -32,45 +32,65 @@ func TestIsSecret(t *testing.T) {
 	}
 }
 
-// secretBodies are deliveries that carry the mark wherever a secret may be.
-func secretBodies() map[string]Delivery {
+// TestFieldsThatMeanASecretAreOfThatKind: fields are masked by their kind, so the
+// kind must agree with the key.
+func TestFieldsThatMeanASecretAreOfThatKind(t *testing.T) {
+	t.Parallel()
+	for typ, p := range planned.byType {
+		for _, f := range p.fields {
+			if isSecret(f.key) != (f.kind == kindSecret) {
+				t.Errorf("%v: %s", typ, f.key)
+			}
+		}
+	}
+}
+
+// secretBodies are deliveries with marked in every place where a secret may be.
+func secretBodies() map[string]Request {
 	inText := strings.ReplaceAll(`[{"user":"a","password":"M"},{"x":[{"api_key":["M",{"y":"M"}]}]}]`, "M", marked)
 	twice, _ := json.Marshal(map[string]string{"inner": inText})
 	escaped := func(s string) string { return string(appendEscaped(nil, s)) }
-	return map[string]Delivery{
+	return map[string]Request{
 		"flat":                form("notifications", "event_name=new_user&event_category=notification&password="+marked+"&x=1"),
-		"upper case":          form("x", "Password="+marked),
-		"nested":              form("x", "a[b][password]="+marked),
-		"below":               form("x", "a[password][b][c]="+marked),
-		"array":               form("x", "pins[]="+marked+"&pins[]="+marked),
-		"array in the middle": form("x", "a[pins][]="+marked),
-		"escaped key":         form("x", "%70assword="+marked),
-		"odd key":             form("x", "a[password]]="+marked+"&a[password="+marked),
-		"escaped value":       form("x", "auth_token=%53"+marked),
-		"JSON in a form":      form("x", "items="+escaped(inText)),
-		"JSON in an array":    form("x", "items[]="+escaped(inText)+"&items[]=1"),
-		"raw JSON in a form":  form("x", "items="+inText),
-		"JSON twice over":     form("x", "items="+escaped(string(twice))),
-		"broken JSON":         form("x", "items="+escaped(inText[:len(inText)-3])),
-		"repeated":            form("x", "password="+marked+"&password="+marked),
-		"colliding":           form("x", "password="+marked+"&password[x]="+marked),
-		"beyond the pairs":    form("x", strings.Repeat("a=1&", MaxPairs)+"password="+marked+"&z=2"),
-		"too deep":            form("x", "password"+strings.Repeat("[x]", 90)+"="+marked),
+		"upper case":          form("", "Password="+marked),
+		"nested":              form("", "a[b][password]="+marked),
+		"below":               form("", "a[password][b][c]="+marked),
+		"array":               form("", "pins[]="+marked+"&pins[]="+marked),
+		"array in the middle": form("", "a[pins][]="+marked),
+		"escaped key":         form("", "%70assword="+marked),
+		"odd key":             form("", "a[password]]="+marked+"&a[password="+marked),
+		"escaped value":       form("", "auth_token=%53"+marked),
+		"JSON in a form":      form("", "items="+escaped(inText)),
+		"JSON in an array":    form("", "items[]="+escaped(inText)+"&items[]=1"),
+		"raw JSON in a form":  form("", "items="+inText),
+		"JSON twice over":     form("", "items="+escaped(string(twice))),
+		"broken JSON":         form("", "items="+escaped(inText[:len(inText)-3])),
+		"repeated":            form("", "password="+marked+"&password="+marked),
+		"colliding":           form("", "password="+marked+"&password[x]="+marked),
+		"beyond the pairs":    form("", strings.Repeat("a=1&", MaxPairs)+"password="+marked+"&z=2"),
+		"too deep":            form("", "password"+strings.Repeat("[x]", 90)+"="+marked),
 		"v2":                  form("object", "action=event&name=doc_edited&data[id]=u&data[type]=user&data[doc][password]="+marked+"&password="+marked),
+		"JSON in a field":     form("sms", "id=1&from=a&to=b&body="+escaped(inText)+"&charges="+escaped(inText)),
+		"JSON in a list":      form("notifications", "event_category=notification&event_name=outbound_smtp_fax_error&errors[]="+escaped(inText)),
+		"JSON in JSON":        jsonBody("sms", `{"id":"1","from":"a","to":"b","type":"sms","body":`+quoted(inText)+`,"charges":`+quoted(inText)+`}`),
+		"byte order mark":     jsonBody("", "\ufeff"+`{"a":"b=c","password":"`+marked+`"}`+"\r\n"),
+		"form as JSON":        jsonBody("", "a=b&password="+marked),
+		"garbage as JSON":     jsonBody("", `x {"a":"b=c","password":"`+marked+`"}`),
+		"list as JSON":        jsonBody("", `[{"a":"b=c","password":"`+marked+`"}]`),
 		"v2 JSON": jsonBody("object", `{"action":"event","name":"doc_edited","data":{"id":"u","type":"user","doc":{"password":"`+marked+`"}},
 			"custom":{"api_key":["`+marked+`",{"z":"`+marked+`"}],"pin":12345,"ok":"fine"}}`),
-		"JSON":              jsonBody("x", `{"password":"`+marked+`","a":[{"auth_token" : "`+marked+`"}]}`),
-		"JSON, escaped key": jsonBody("x", `{"p\u0061ssword":"`+marked+`"}`),
-		"JSON in JSON":      jsonBody("x", `{"items":`+quoted(inText)+`}`),
-		"JSON thrice":       jsonBody("x", `{"items":`+quoted(string(twice))+`}`),
-		"JSON six times":    jsonBody("x", `{"items":`+quoted(wrapped(wrapped(wrapped(wrapped(string(twice))))))+`}`),
-		"deep JSON":         jsonBody("x", `{"a":`+strings.Repeat("[", 200)+`{"password":"`+marked+`"}`+strings.Repeat("]", 200)+`}`),
-		"truncated JSON":    jsonBody("x", `{"a":1,"password":"`+marked),
-		"truncated, hidden": jsonBody("x", `{"a":1,"\u0070assw\u006frd":"`+marked),
-		"not JSON":          jsonBody("x", `password=`+marked),
-		"JSON as form":      form("x", `{"password":"`+marked+`"}`),
-		"JSON array":        jsonBody("x", `[{"password":"`+marked+`"}]`),
-		"JSON, repeated":    jsonBody("x", `{"password":"`+marked+`","password":{"a":"`+marked+`"}}`),
+		"JSON":                jsonBody("", `{"password":"`+marked+`","a":[{"auth_token" : "`+marked+`"}]}`),
+		"JSON, escaped key":   jsonBody("", `{"p\u0061ssword":"`+marked+`"}`),
+		"JSON in JSON fields": jsonBody("", `{"items":`+quoted(inText)+`}`),
+		"JSON thrice":         jsonBody("", `{"items":`+quoted(string(twice))+`}`),
+		"JSON six times":      jsonBody("", `{"items":`+quoted(wrapped(wrapped(wrapped(wrapped(string(twice))))))+`}`),
+		"deep JSON":           jsonBody("", `{"a":`+strings.Repeat("[", 200)+`{"password":"`+marked+`"}`+strings.Repeat("]", 200)+`}`),
+		"truncated JSON":      jsonBody("", `{"a":1,"password":"`+marked),
+		"truncated, hidden":   jsonBody("", `{"a":1,"\u0070assw\u006frd":"`+marked),
+		"not JSON":            jsonBody("", `password=`+marked),
+		"JSON as form":        form("", `{"password":"`+marked+`"}`),
+		"JSON array":          jsonBody("", `[{"password":"`+marked+`"}]`),
+		"JSON, repeated":      jsonBody("", `{"password":"`+marked+`","password":{"a":"`+marked+`"}}`),
 	}
 }
 
@@ -86,7 +106,6 @@ func TestSecretsNeverSurvive(t *testing.T) {
 			e := Decode(Route(d))
 			for what, text := range map[string]string{
 				"line":         string(e.AppendJSON(nil)),
-				"described":    string(Describe(e.Record).AppendJSON(nil)),
 				"masked body":  string(MaskBody(d.ContentType, d.Body)),
 				"problems":     strings.Join(e.Problems, " "),
 				"message":      e.Message(),

@@ -6,18 +6,20 @@ import (
 	"strings"
 )
 
-// MaskBody returns a body with its secret values replaced, for people. Forms,
-// queries and JSON keep everything else byte by byte. A body that says it is JSON
-// and isn't may hold a secret that nothing marks: it is shown only if no word in it
-// hints at one, and withheld as a whole otherwise.
+// MaskBody returns a body with its secret values replaced, for display. Other bytes
+// of forms, queries and JSON are unchanged. An invalid JSON body may hold a secret
+// without a key: it is shown only if no word in it hints at a secret, and masked as
+// a whole otherwise.
 func MaskBody(contentType string, body []byte) []byte {
-	if !isJSON(contentType, body) {
+	inner := content(body)
+	if !isJSON(contentType, inner) {
 		return maskForm(make([]byte, 0, len(body)), body)
 	}
-	if json.Valid(body) {
-		return maskJSON(make([]byte, 0, len(body)), body, 0)
+	if json.Valid(inner) {
+		before, after, _ := bytes.Cut(body, inner)
+		return append(maskJSON(append(make([]byte, 0, len(body)), before...), inner, 0), after...)
 	}
-	if speaksOfSecret(string(body)) || bytes.ContainsAny(body, `\%`) { // an escape may hide the word
+	if speaksOfSecret(string(body)) || bytes.ContainsAny(body, `\%`) { // an escape could hide the word
 		return []byte(Masked)
 	}
 	return bytes.Clone(body)
@@ -79,12 +81,12 @@ func lastPart(key string) string {
 
 func isBracket(r rune) bool { return r == '[' || r == ']' }
 
-// maxTextLevel bounds how many times JSON is looked for within the text of JSON.
+// maxTextLevel bounds the nesting of JSON in texts of JSON.
 const maxTextLevel = 4
 
-// maskText masks the secrets in a text that is JSON itself; any other text is
-// returned as it is. Text that only looks like JSON and speaks of a secret, and
-// text nested deeper than anything Kazoo sends, is masked as a whole.
+// maskText masks the secrets in a text that is itself JSON; other texts are
+// unchanged. A text that only looks like JSON and mentions a secret is masked as a
+// whole, and so is one that is nested deeper than anything Kazoo sends.
 func maskText(text string, level int) string {
 	trimmed := strings.TrimLeft(text, " \r\n\t")
 	if trimmed == "" || trimmed[0] != '{' && trimmed[0] != '[' {
@@ -102,7 +104,7 @@ func maskText(text string, level int) string {
 	return string(maskJSON(make([]byte, 0, len(text)), []byte(text), level))
 }
 
-// speaksOfSecret says whether a text has a word that isSecret finds in keys.
+// speaksOfSecret reports whether a text has a word that isSecret finds in keys.
 func speaksOfSecret(text string) bool {
 	flat := string(appendFlat(make([]byte, 0, len(text)), text))
 	for _, word := range [...]string{"pass", "secret", "credential", "key", "token", "auth", "pin", "cookie", "pwd"} {
@@ -114,7 +116,7 @@ func speaksOfSecret(text string) bool {
 }
 
 // maskJSON appends valid JSON with its secret values replaced. It needs no
-// recursion: a string that a colon follows is a key, wherever it is.
+// recursion, because every string before a colon is a key.
 func maskJSON(dst, text []byte, level int) []byte {
 	for i := 0; i < len(text); {
 		if text[i] != '"' {

@@ -5,9 +5,9 @@ import (
 	"unicode/utf8"
 )
 
-// Match says whether the query selects the record. Order and Limit play no part.
-// Names and ids are compared exactly, case included (event names are always lower
-// case); Text ignores the case of A to Z only, as SQLite's LIKE does.
+// Match reports whether the query selects the record. It ignores order and Limit.
+// It compares names and ids with case (event names are always lower case). Text
+// ignores the case of A to Z only, as SQLite's LIKE does.
 func (q Query) Match(r Record) bool {
 	switch {
 	case !q.Since.IsZero() && r.ReceivedAt.Before(q.Since),
@@ -16,13 +16,14 @@ func (q Query) Match(r Record) bool {
 		q.Before != 0 && r.Seq >= q.Before,
 		!matchAny(q.Events, r.Event),
 		!matchAny(q.Accounts, r.AccountID),
+		len(q.Sources) > 0 && !slices.Contains(q.Sources, r.Source),
 		len(q.Objects) > 0 && !slices.Contains(q.Objects, r.ObjectID):
 		return false
 	}
 	return containsFold(r.Body, q.Text)
 }
 
-// matchAny says whether s matches one of the patterns, or there are none.
+// matchAny reports whether s matches one of the patterns, or there are none.
 func matchAny(patterns []string, s string) bool {
 	for _, pattern := range patterns {
 		if Wildcard(pattern, s) {
@@ -32,11 +33,11 @@ func matchAny(patterns []string, s string) bool {
 	return len(patterns) == 0
 }
 
-// Wildcard says whether the whole of s matches the pattern, in which '*' stands for
-// any text and '?' for one character; nothing else is special. The time is at most
-// proportional to the product of the lengths.
+// Wildcard reports whether the whole of s matches the pattern: '*' matches any text
+// and '?' one character; nothing else is special. The time is at most proportional
+// to the product of the lengths.
 func Wildcard(pattern, s string) bool {
-	star, retry := -1, 0 // the last '*', and where in s to go on after it
+	star, retry := -1, 0 // the last '*', and where to continue in s after it
 	p, i := 0, 0
 	for i < len(s) {
 		switch {
@@ -63,7 +64,7 @@ func Wildcard(pattern, s string) bool {
 	return p == len(pattern)
 }
 
-// containsFold is bytes.Contains without regard to the case of A to Z.
+// containsFold is bytes.Contains ignoring the case of A to Z.
 func containsFold(body []byte, text string) bool {
 	for i := 0; i+len(text) <= len(body); i++ {
 		if equalFold(body[i:i+len(text)], text) {

@@ -32,8 +32,8 @@ func TestQueryMatch(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC)
 	r := Record{
-		Delivery: Delivery{ReceivedAt: at, Body: []byte("id=U1&name=Ann+Lee")},
-		Seq:      10, Event: "user.deleted", AccountID: "acc1", ObjectID: "U1",
+		Request: Request{ReceivedAt: at, Body: []byte("id=U1&name=Ann+Lee")},
+		Seq:     10, Event: "user.deleted", AccountID: "acc1", ObjectID: "U1",
 	}
 	tests := map[string]struct {
 		q    Query

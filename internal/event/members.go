@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// members walks the members of one JSON object without taking their values apart.
-// The text must be valid JSON.
+// members walks the members of one JSON object without parsing their values. The
+// text must be valid JSON.
 type members struct {
 	buf []byte
 	pos int
@@ -69,8 +69,8 @@ func stringEnd(b []byte, pos int) int {
 	return len(b)
 }
 
-// valueEnd returns the position after the value that starts at pos, however deep
-// it is, without recursion.
+// valueEnd returns the position after the value that starts at pos. It needs no
+// recursion.
 func valueEnd(b []byte, pos int) int {
 	depth := 0
 	for i := pos; i < len(b); {
@@ -103,8 +103,9 @@ func valueEnd(b []byte, pos int) int {
 	return len(b)
 }
 
-// unquote is the text of a JSON string given its contents, and whether it held
-// bytes that are not valid UTF-8, which become \xNN as in a form.
+// unquote returns the text of a JSON string from its contents. It also reports
+// whether there were bytes that are not valid UTF-8, which become \xNN as in a
+// form.
 func unquote(contents []byte) (text string, invalid bool) {
 	if bytes.IndexByte(contents, '\\') < 0 {
 		return printable(string(contents))
@@ -112,8 +113,8 @@ func unquote(contents []byte) (text string, invalid bool) {
 	return printable(string(appendUnquoted(make([]byte, 0, len(contents)), contents)))
 }
 
-// appendUnquoted appends the text of a valid JSON string given its contents. Other
-// than encoding/json it keeps bytes that are not valid UTF-8.
+// appendUnquoted appends the text of a valid JSON string from its contents. Unlike
+// encoding/json it keeps bytes that are not valid UTF-8.
 func appendUnquoted(dst, contents []byte) []byte {
 	for i := 0; i < len(contents); i++ {
 		c := contents[i]
@@ -153,7 +154,7 @@ func appendUnquoted(dst, contents []byte) []byte {
 	return dst
 }
 
-// codeUnit is the value of the four hexadecimal digits that b starts with.
+// codeUnit returns the value of the four hexadecimal digits at the start of b.
 func codeUnit(b []byte) rune {
 	if len(b) < 4 {
 		return utf8.RuneError

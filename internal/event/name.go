@@ -2,17 +2,17 @@ package event
 
 import "strings"
 
-// maxName bounds the name of an event. Longer names, and names with anything but
-// a-z, 0-9, '_' and '.', would end in metric labels and query strings: such an
-// event is "unknown".
+// maxName bounds the name of an event, because names end up in metric labels and
+// query strings. An event with a longer name, or with other characters than a-z,
+// 0-9, '_' and '.', is "unknown".
 const maxName = 64
 
-// actionOf is the action of an object event, "" for any other text.
+// actionOf returns the action that a text names, "" if it names none.
 func actionOf[T string | []byte](s T) Action {
 	switch string(s) {
 	case string(Created):
 		return Created
-	case string(Edited):
+	case string(Edited), "doc_updated": // a hosted Kazoo's old hook doc
 		return Edited
 	case string(Deleted):
 		return Deleted
@@ -20,7 +20,7 @@ func actionOf[T string | []byte](s T) Action {
 	return ""
 }
 
-// verb is the last part of an object event's name.
+// verb returns the last part of an object event's name.
 func (a Action) verb() string {
 	switch a {
 	case Created:
@@ -33,8 +33,8 @@ func (a Action) verb() string {
 	return ""
 }
 
-// lower appends the text of a fact in lower case, nothing if it is too long for a
-// name.
+// lower appends the text of a fact in lower case, or nothing if it is too long for
+// a name.
 func (s *scan) lower(dst, raw []byte) []byte {
 	if len(raw) == 0 || len(raw) > maxName {
 		return dst
@@ -59,7 +59,7 @@ func lowered(b []byte, start int) []byte {
 	return b
 }
 
-// isName says whether s can be (part of) the name of an event.
+// isName reports whether s can be (part of) the name of an event.
 func isName[T string | []byte](s T) bool {
 	if len(s) == 0 || len(s) > maxName {
 		return false
@@ -74,8 +74,8 @@ func isName[T string | []byte](s T) bool {
 	return true
 }
 
-// joinName is first.second, "" if that is no valid name. The commonest names are
-// not allocated.
+// joinName returns first.second, "" if that is not a valid name. The commonest
+// names need no allocation.
 func joinName[F, S string | []byte](first F, second S) string {
 	if len(first) == 0 || len(second) == 0 || len(first)+1+len(second) > maxName {
 		return ""
@@ -104,8 +104,8 @@ func joinName[F, S string | []byte](first F, second S) string {
 	return string(b)
 }
 
-// isNotificationHook and isTextHook read the path segment of our hook URI, which
-// is the hook's name in Kazoo.
+// isNotificationHook and isTextHook check the last path segment of a hook URI,
+// which is the hook's name in Kazoo.
 func isNotificationHook(hook string) bool {
 	return strings.EqualFold(hook, "notifications") || strings.EqualFold(hook, "notification")
 }

@@ -3,64 +3,65 @@ package event
 import "strings"
 
 // Object is the payload of an object event: user.deleted, device.created, ...
-// Version 4 sends the first five fields only
-// (kazoo 4.3 applications/webhooks/src/modules/webhooks_object.erl).
+// Version 4 sends only id, account_id, action, type and cluster_id, which are
+// fields of the event (kazoo 4.3
+// applications/webhooks/src/modules/webhooks_object.erl).
 type Object struct {
-	ID        string `schema:"id"`
-	AccountID string `schema:"account_id"`
-	Action    string `schema:"action"` // doc_created, doc_edited or doc_deleted; empty in version 2, whose envelope names it
-	Type      string `schema:"type"`
-	ClusterID string `schema:"cluster_id"`
+	AuthUserID    *string `json:"auth_user_id"`    // the user who did it, if known (version 5)
+	AuthAccountID *string `json:"auth_account_id"` // that user's account (version 5)
 
-	// Version 5, version 1 hooks: who did it, where known.
-	AuthUserID    string `schema:"auth_user_id"`
-	AuthAccountID string `schema:"auth_account_id"`
-
-	// Version 5, where the operator's include_fields list them, and events that a
-	// resync inferred.
-	Name      string `schema:"name"`
-	FirstName string `schema:"first_name"`
-	LastName  string `schema:"last_name"`
-	Username  string `schema:"username"`
-	Email     string `schema:"email"`
-	Realm     string `schema:"realm"`
+	// In version 5, if the operator's include_fields list them, and in events that
+	// a resync inferred.
+	Name      *string `json:"name"`       // of the object
+	FirstName *string `json:"first_name"` // users
+	LastName  *string `json:"last_name"`  // users
+	Username  *string `json:"username"`   // users
+	Email     *string `json:"email"`      // users
+	Realm     *string `json:"realm"`      // accounts
 
 	// Version 2. Kazoo's HEAD swaps created and modified.
-	Rev         string    `schema:"rev"` // revision of the document
-	Database    string    `schema:"database"`
-	SoftDeleted bool      `schema:"is_soft_deleted"`
-	Created     Gregorian `schema:"date_created"`
-	Modified    Gregorian `schema:"date_modified"`
-	Document    `schema:"-"`
-	Metadata    `schema:"-"`
+	Rev         *string    `json:"rev"`             // revision of the document (version 2)
+	Database    *string    `json:"database"`        // where the document is (version 2)
+	SoftDeleted *Boolean   `json:"is_soft_deleted"` // the document is kept, but deleted (version 2)
+	Created     *Gregorian `json:"date_created"`    // when the document was made; HEAD swaps it with date_modified
+	Modified    *Gregorian `json:"date_modified"`   // when the document was changed
+	Document    *Document  `json:"doc"`             // the part of the document that version 2 sends
+	Metadata    *Metadata  `json:"metadata"`        // what version 2 says of the document
 }
 
-// Document is the part of the object's document that version 2 sends along.
+// Document is the part of the object's document that version 2 sends.
 type Document struct {
-	ID        string `schema:"doc[id]"`
-	Name      string `schema:"doc[name]"`
-	FirstName string `schema:"doc[first_name]"`
-	LastName  string `schema:"doc[last_name]"`
-	Username  string `schema:"doc[username]"`
-	Email     string `schema:"doc[email]"`
-	PrivLevel string `schema:"doc[priv_level]"` // "user" or "admin"
-	Realm     string `schema:"doc[realm]"`      // accounts
-	Enabled   bool   `schema:"doc[enabled]"`
+	ID        *string  `json:"id"`         // of the document
+	Name      *string  `json:"name"`       // of the object
+	FirstName *string  `json:"first_name"` // users
+	LastName  *string  `json:"last_name"`  // users
+	Username  *string  `json:"username"`   // users
+	Email     *string  `json:"email"`      // users
+	PrivLevel *string  `json:"priv_level"` // "user" or "admin"
+	Realm     *string  `json:"realm"`      // accounts
+	Enabled   *Boolean `json:"enabled"`    // whether the object may be used
 }
 
-// Metadata is what version 2 tells of the document.
+// Metadata is version 2's data about the document.
 type Metadata struct {
-	ID         string    `schema:"metadata[id]"`
-	Created    Gregorian `schema:"metadata[created]"`
-	Modified   Gregorian `schema:"metadata[modified]"`
-	Deleted    bool      `schema:"metadata[deleted]"`
-	ResellerID string    `schema:"metadata[reseller_id]"` // accounts
-	IsReseller bool      `schema:"metadata[is_reseller]"` // accounts
+	ID         *string    `json:"id"`          // of the document
+	Created    *Gregorian `json:"created"`     // when it was made
+	Modified   *Gregorian `json:"modified"`    // when it was changed
+	Deleted    *Boolean   `json:"deleted"`     // whether it is deleted
+	ResellerID *string    `json:"reseller_id"` // accounts
+	IsReseller *Boolean   `json:"is_reseller"` // accounts
 }
 
-// displayName is what a person calls the object, from what the event carries:
-// version 2 sends the document, version 5 what include_fields list, version 4
-// nothing.
+// Envelope is the wrapper of Kazoo 5's version 2 around an event's data (kazoo 5
+// applications/webhooks/src/webhooks_util.erl).
+type Envelope struct {
+	Name      *string    `json:"name"`      // doc_deleted, CHANNEL_CREATE, voicemail_new, ...
+	Timestamp *Gregorian `json:"timestamp"` // when it was sent
+	HMAC      *string    `json:"hmac"`      // the signature; absent where the hook has no key
+}
+
+// displayName returns the object's name for people from the event: version 2 sends
+// the document, version 5 the include_fields, version 4 nothing.
 func displayName(data map[string]any) string {
 	doc, _ := data["doc"].(map[string]any)
 	for _, fields := range []map[string]any{doc, data} {

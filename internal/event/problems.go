@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// maxProblems bounds how many problems of one event are told apart.
+// maxProblems bounds how many problems of one event are listed.
 const maxProblems = 16
 
-// problems collects what did not fit, in plain words, without quoting a value: a
-// value may be a secret.
+// problems collects descriptions of what did not fit. They quote no values, because
+// a value may be a secret.
 type problems struct {
 	list []string
 	more int
@@ -37,7 +37,7 @@ func (p *problems) all() []string {
 	return p.list
 }
 
-// brief is a key as a problem quotes it.
+// brief returns a key as a problem quotes it.
 func brief(key string) string {
 	const limit = 64
 	if len(key) > limit {

@@ -8,6 +8,7 @@ type Query struct {
 	Events        []string  // names, with * and ? as wildcards; any may match
 	Accounts      []string  // account ids, with wildcards; any may match
 	Objects       []string  // object ids, exact; any may match
+	Sources       []Source  // any may match
 	Text          string    // a substring of the raw body, case-insensitive
 	After, Before int64     // exclusive bounds of seq; 0: unbounded. The cursors of paging
 	OldestFirst   bool

@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// appendObject appends m as JSON with its keys sorted, so that equal data is equal
+// appendObject appends m as JSON with sorted keys, so that equal data gives equal
 // text.
 func appendObject(dst []byte, m map[string]any) []byte {
 	var buf [32]string
@@ -47,7 +47,7 @@ func appendValue(dst []byte, v any) []byte {
 		}
 		return append(dst, ']')
 	}
-	b, err := json.Marshal(v) // what a caller put in, such as an int
+	b, err := json.Marshal(v) // from callers, such as an int
 	if err != nil {
 		return append(dst, "null"...)
 	}

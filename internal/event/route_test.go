@@ -34,7 +34,7 @@ func TestRouteNamesEveryVector(t *testing.T) {
 
 var objectVector = regexp.MustCompile(`_object_(.+?)_doc_(created|edited|deleted)`)
 
-// wantEvent is the event that a vector's name and content say it is.
+// wantEvent derives the name of a vector's event from its own name and content.
 func wantEvent(t *testing.T, v vector) string {
 	_, name, _ := strings.Cut(v.Name, "_")
 	switch {
@@ -66,14 +66,14 @@ func wantEvent(t *testing.T, v vector) string {
 	return parts[0] + "." + parts[1]
 }
 
-func form(hook, body string) Delivery {
-	return Delivery{
+func form(hook, body string) Request {
+	return Request{
 		Source: SourceWebhook, Hook: hook, HookID: "h1", HookAccountID: "hookaccount",
 		Method: "POST", ContentType: "application/x-www-form-urlencoded", Body: []byte(body),
 	}
 }
 
-func jsonBody(hook, body string) Delivery {
+func jsonBody(hook, body string) Request {
 	d := form(hook, body)
 	d.ContentType = "application/json"
 	return d
@@ -83,7 +83,7 @@ func TestRoute(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 80)
 	tests := map[string]struct {
-		d                            Delivery
+		d                            Request
 		event, account, object, kind string
 		rule                         Rule
 	}{
@@ -177,16 +177,36 @@ func TestRoute(t *testing.T) {
 			"stream.start", "a1", "c1", "", RuleContent},
 		"stream without a name": {form("stream", "event_name=stream_&stream_id=s1&account_id=a1"),
 			Unknown, "a1", "", "", RuleUnacknowledged},
-		"empty":             {form("object", ""), Unknown, "hookaccount", "", "", RuleUnacknowledged},
-		"callflow webhook":  {form("mine", "foo=bar"), Unknown, "hookaccount", "", "", RuleUnacknowledged},
-		"broken JSON":       {jsonBody("object", `{"id":"u1"`), Unknown, "hookaccount", "", "", RuleUnacknowledged},
-		"JSON, no object":   {jsonBody("object", `[1]`), Unknown, "hookaccount", "", "", RuleUnacknowledged},
-		"JSON sent as form": {form("object", `{"id":"u1","account_id":"a1","action":"doc_deleted","type":"user"}`), "user.deleted", "a1", "u1", "user", RuleLifecycle},
+		"empty":                      {form("object", ""), Unknown, "hookaccount", "", "", RuleUnacknowledged},
+		"callflow webhook":           {anonymous(form("mine", "foo=bar")), Unknown, "hookaccount", "", "", RuleUnacknowledged},
+		"another application's hook": {form("qubicle_queue", "queue_id=q1&account_id=a1"), "qubicle_queue", "a1", "", "", RuleUnacknowledged},
+		"another application's hook, by hook_event": {form("qubicle", "hook_event=Qubicle_Queue_Join&account_id=a1"),
+			"qubicle_queue_join", "a1", "", "", RuleUnacknowledged},
+		"another application's hook, JSON": {jsonBody("Qubicle_Queue", `{"call_id":"c1","n":1}`), "qubicle_queue", "hookaccount", "c1", "", RuleUnacknowledged},
+		"another application's hook, version 2": {jsonBody("conference", `{"action":"event","name":"conference_start","data":{"account_id":"a1"},"timestamp":6}`),
+			"conference", "a1", "", "", RuleUnacknowledged},
+		"another hook, known hook_event":            {form("mine", "hook_event=object&x=1"), "mine", "hookaccount", "", "", RuleUnacknowledged},
+		"another hook, empty":                       {form("qubicle_queue", ""), Unknown, "hookaccount", "", "", RuleUnacknowledged},
+		"another hook, no pair":                     {form("qubicle_queue", "what is this"), Unknown, "hookaccount", "", "", RuleUnacknowledged},
+		"another hook, empty object":                {jsonBody("qubicle_queue", `{}`), Unknown, "hookaccount", "", "", RuleUnacknowledged},
+		"another hook, broken JSON":                 {jsonBody("qubicle_queue", `{"a":`), Unknown, "hookaccount", "", "", RuleUnacknowledged},
+		"another hook, no name":                     {form("%41..%42", "a=1"), Unknown, "hookaccount", "", "", RuleUnacknowledged},
+		"another hook, a name with a dot":           {form("user.deleted", "a=1"), Unknown, "hookaccount", "", "", RuleUnacknowledged},
+		"another hook that is unknown":              {form("unknown", "a=1"), Unknown, "hookaccount", "", "", RuleUnacknowledged},
+		"old doc hook":                              {form("doc", "hook_event=doc&id=u1&account_id=a1&action=doc_updated&type=user"), "user.edited", "a1", "u1", "user", RuleUnacknowledged},
+		"doc hook, deleted":                         {form("doc", "hook_event=doc&id=u1&account_id=a1&action=doc_deleted&type=user"), "user.deleted", "a1", "u1", "user", RuleLifecycle},
+		"a form that ends with a line":              {form("object", "id=u1&account_id=a1&action=doc_deleted&type=user\r\n"), "user.deleted", "a1", "u1", "user", RuleLifecycle},
+		"a form under JSON's type":                  {jsonBody("object", "id=u1&account_id=a1&action=doc_deleted&type=user"), "user.deleted", "a1", "u1", "user", RuleLifecycle},
+		"JSON with a byte order mark":               {jsonBody("object", "\ufeff"+`{"id":"u1","account_id":"a1","action":"doc_deleted","type":"user"}`), "user.deleted", "a1", "u1", "user", RuleLifecycle},
+		"JSON with a byte order mark, sent as form": {form("object", "\ufeff"+`{"id":"u1","account_id":"a1","action":"doc_deleted","type":"user"}`), "user.deleted", "a1", "u1", "user", RuleLifecycle},
+		"broken JSON":                               {jsonBody("object", `{"id":"u1"`), Unknown, "hookaccount", "", "", RuleUnacknowledged},
+		"JSON, no object":                           {jsonBody("object", `[1]`), Unknown, "hookaccount", "", "", RuleUnacknowledged},
+		"JSON sent as form":                         {form("object", `{"id":"u1","account_id":"a1","action":"doc_deleted","type":"user"}`), "user.deleted", "a1", "u1", "user", RuleLifecycle},
 		"JSON with escapes": {jsonBody("object", ` {"id":"uÿ\n","account_id":"a1","action":"doc_deleted","type":"user","x":[1,{"id":"no"}],"n":null} `),
 			"user.deleted", "a1", "uÿ\n", "user", RuleLifecycle},
 		"first of two": {form("object", "id=u1&id=u2&account_id=a1&action=doc_deleted&type=user"),
 			"user.deleted", "a1", "u1", "user", RuleLifecycle},
-		"resync": {Delivery{Source: SourceResync, Hook: "object", Method: "POST", ContentType: "application/json",
+		"resync": {Request{Source: SourceResync, Hook: "object", Method: "POST", ContentType: "application/json",
 			Body: []byte(`{"id":"u1","account_id":"a1","action":"doc_deleted","type":"user","object_name":"Ann Lee","username":"ann"}`)},
 			"user.deleted", "a1", "u1", "user", RuleLifecycle},
 	}

@@ -2,18 +2,17 @@ package event
 
 import "strings"
 
-// The bounds of what a form body is unfolded into. Beyond them keys are kept as
-// they were sent, so that nothing is lost.
+// The bounds of an unfolded form body. Beyond them keys are kept as they were sent,
+// so nothing is lost.
 const (
 	maxDepth = 64    // levels of nesting
 	maxNodes = 32768 // objects and values in one tree
 )
 
-// tree unfolds pairs into what Kazoo's encoder was given, as far as the encoding
-// allows: scalars are strings, empty containers and null are absent. The encoding
-// is not injective (an object's member b and a key "a[b]" both print as a[b]), so
-// that one key may come to hold several values, and members as well; none is
-// dropped.
+// tree reverses Kazoo's form encoding as far as possible: scalars are strings,
+// empty containers and null are absent. Different objects may have the same
+// encoding: an object's member b and a key "a[b]" are both written a[b]. So one
+// key may get several values and also members. None is dropped.
 type tree struct {
 	root     map[string]any
 	several  []slot
@@ -21,42 +20,22 @@ type tree struct {
 	problems *problems
 }
 
-// several is what a key with more than one value, or named with [], holds while
-// the tree is built.
+// several holds the values of a repeated key, or a key named with [], while the
+// tree is built.
 type several struct {
 	values  []any
 	members map[string]any
 }
 
-// slot is where a several is to become a list.
+// slot is a place in which a several becomes a list.
 type slot struct {
 	in  map[string]any
 	key string
 }
 
-func newTree(size int, p *problems) *tree {
-	return &tree{root: make(map[string]any, size), problems: p}
-}
-
-func (t *tree) add(p Pair) {
-	key, changed := printable(p.Key)
-	if changed {
-		t.problems.add("the key %s is not valid UTF-8", brief(key))
-	}
-	value, changed := printable(p.Value)
-	if changed {
-		t.problems.add("the value of %s is not valid UTF-8", brief(key))
-	}
-	if strings.IndexByte(key, '[') < 0 {
-		t.put(t.root, key, value, false)
-		return
-	}
-	var buf [maxDepth]string
-	path, array := splitKey(buf[:0], key)
-	switch {
-	case path == nil:
-		t.problems.add("the key %s can't be unfolded", brief(key))
-	case t.nodes+len(path) > maxNodes:
+// add adds a value at a path, which is nil for a key that can't be unfolded.
+func (t *tree) add(key string, path []string, array bool, value any) {
+	if t.nodes+len(path) > maxNodes && len(path) > 1 {
 		t.problems.add("too many nested keys to unfold them all")
 		path = nil
 	}
@@ -73,7 +52,7 @@ func (t *tree) add(p Pair) {
 }
 
 // put adds a value under a key.
-func (t *tree) put(m map[string]any, key, value string, array bool) {
+func (t *tree) put(m map[string]any, key string, value any, array bool) {
 	switch held := m[key].(type) {
 	case nil:
 		if array {
@@ -82,9 +61,6 @@ func (t *tree) put(m map[string]any, key, value string, array bool) {
 			m[key] = value
 			t.nodes++
 		}
-	case string:
-		t.clash(key)
-		t.share(m, key, &several{values: []any{held, value}})
 	case map[string]any:
 		t.clash(key)
 		t.share(m, key, &several{values: []any{value}, members: held})
@@ -93,30 +69,34 @@ func (t *tree) put(m map[string]any, key, value string, array bool) {
 			t.clash(key)
 		}
 		held.values = append(held.values, value)
+	default:
+		t.clash(key)
+		t.share(m, key, &several{values: []any{held, value}})
 	}
 }
 
-// members is the object under a key.
+// members returns the object under a key.
 func (t *tree) members(m map[string]any, key string) map[string]any {
 	switch held := m[key].(type) {
 	case map[string]any:
 		return held
-	case string:
-		t.clash(key)
-		s := &several{values: []any{held}, members: map[string]any{}}
-		t.share(m, key, s)
-		return s.members
+	case nil:
+		object := map[string]any{}
+		m[key] = object
+		t.nodes++
+		return object
 	case *several:
 		if held.members == nil {
 			t.clash(key)
 			held.members = map[string]any{}
 		}
 		return held.members
+	default:
+		t.clash(key)
+		s := &several{values: []any{held}, members: map[string]any{}}
+		t.share(m, key, s)
+		return s.members
 	}
-	object := map[string]any{}
-	m[key] = object
-	t.nodes++
-	return object
 }
 
 func (t *tree) share(m map[string]any, key string, s *several) {
@@ -129,8 +109,8 @@ func (t *tree) clash(key string) {
 	t.problems.add("the key %s has several values", brief(key))
 }
 
-// object is the finished tree.
-func (t *tree) object() map[string]any {
+// finish turns each several into a list.
+func (t *tree) finish() {
 	for _, at := range t.several {
 		s, ok := at.in[at.key].(*several)
 		if !ok {
@@ -141,10 +121,9 @@ func (t *tree) object() map[string]any {
 		}
 		at.in[at.key] = s.values
 	}
-	return t.root
 }
 
-// splitKey takes a[b][c] or a[b][] apart. Brackets within a name are paired:
+// splitKey splits a[b][c] or a[b][]. Brackets within a name are paired:
 // nest[in[br]] is the member in[br] of nest. The path is nil for a key that is not
 // of that form or is nested too deep.
 func splitKey(path []string, key string) (_ []string, array bool) {
@@ -167,7 +146,7 @@ func splitKey(path []string, key string) (_ []string, array bool) {
 	return path, false
 }
 
-// closing is the position of the bracket that closes the one s starts with, -1 if
+// closing returns the position of the bracket that closes the first one, -1 if
 // there is none.
 func closing(s string) int {
 	if s[0] != '[' {

@@ -42,7 +42,7 @@ func loadVectors(t testing.TB) []vector {
 	return all
 }
 
-// vectors reads the file once: a hundred tests look for theirs in it.
+// vectors reads the file only once, because many tests use it.
 var vectors = sync.OnceValues(func() (all []vector, err error) {
 	raw, err := os.ReadFile("testdata/deliveries.jsonl")
 	if err != nil {
@@ -75,7 +75,7 @@ func eachLine(t testing.TB, file string, do func(line []byte)) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = f.Close() }() // only read from
+	defer func() { _ = f.Close() }() // it is only read
 	sc := bufio.NewScanner(f)
 	sc.Buffer(nil, 1<<20)
 	for sc.Scan() {
@@ -88,7 +88,7 @@ func eachLine(t testing.TB, file string, do func(line []byte)) {
 	}
 }
 
-// body is what the receiver keeps: the body, for a GET the raw query.
+// body is what the receiver keeps: the body, or the raw query of a GET.
 func (v vector) body(t testing.TB) []byte {
 	t.Helper()
 	if v.BodyB64 == "" {
@@ -102,14 +102,14 @@ func (v vector) body(t testing.TB) []byte {
 }
 
 // delivery is the vector as the receiver would hand it to Route.
-func (v vector) delivery(t testing.TB) Delivery {
+func (v vector) delivery(t testing.TB) Request {
 	t.Helper()
 	contentType := v.Headers["Content-Type"]
 	if v.Verb == "get" {
 		contentType = "application/x-www-form-urlencoded"
 	}
 	hook, _ := v.Hook["hook"].(string)
-	return Delivery{
+	return Request{
 		Source:        SourceWebhook,
 		ReceivedAt:    time.Date(2025, 3, 4, 5, 6, 7, 890_000_000, time.UTC),
 		Hook:          strings.ToLower(hook),
@@ -122,7 +122,7 @@ func (v vector) delivery(t testing.TB) Delivery {
 	}
 }
 
-// vectorNamed finds a vector that a test is about.
+// vectorNamed returns the vector with the name.
 func vectorNamed(t testing.TB, name string) vector {
 	t.Helper()
 	for _, v := range loadVectors(t) {

@@ -13,11 +13,11 @@ import (
 	"kazoohook/internal/event"
 )
 
-// sample is the n-th of many deliveries, as routing would give it.
+// sample is the n-th of many requests, as routing would give it.
 func sample(n int64, action event.Action) event.Record {
 	id := fmt.Sprintf("%016x%016x", uint64(n)*0x9e3779b97f4a7c15, n)
 	r := event.Record{
-		Delivery: event.Delivery{
+		Request: event.Request{
 			Source: event.SourceWebhook, ReceivedAt: time.Now().UTC(), Hook: "object", HookID: "5f1e6f0c2a3b4c5d6e7f8091a2b3c4d5",
 			HookAccountID: "0123456789abcdef0123456789abcdef", Method: "POST", ContentType: "application/x-www-form-urlencoded",
 			RemoteAddr: "192.0.2.7:41234",
@@ -31,7 +31,7 @@ func sample(n int64, action event.Action) event.Record {
 		copy(r.Dedupe.Key[:], id)
 	default:
 		r.Event = "user.deleted"
-		r.Dedupe = event.Dedupe{Rule: event.RuleLifecycle, Key: event.LifecycleKey("user", id)}
+		r.Dedupe = event.Dedupe{Rule: event.RuleLifecycle, Key: event.LifecycleKey(r.AccountID, "user", id)}
 	}
 	return r
 }
@@ -88,15 +88,15 @@ func BenchmarkAppend(b *testing.B) {
 	}
 }
 
-// BenchmarkSync is what the disk takes for one small write with its sync: the
-// floor of an append by a single caller.
+// BenchmarkSync measures one small write with its sync. An append by a single caller
+// can't be faster.
 func BenchmarkSync(b *testing.B) {
 	f, err := os.Create(filepath.Join(b.TempDir(), "file"))
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer func() { _ = f.Close() }()
-	page := make([]byte, 4096+frameHeader)
+	page := make([]byte, 4096+24)
 	for i := 0; b.Loop(); i++ {
 		if _, err := f.WriteAt(page, int64(i%1000*len(page))); err != nil {
 			b.Fatal(err)

@@ -9,7 +9,7 @@ import (
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	journaltest.Run(t, func(t *testing.T, dir string) journal.Log {
+	journaltest.Run(t, func(t *testing.T, dir string) journaltest.Log {
 		t.Helper()
 		j, err := journal.Open(t.Context(), journal.Options{Dir: dir})
 		if err != nil {

@@ -2,9 +2,11 @@ package journal
 
 import (
 	"context"
-	"database/sql/driver"
 	"fmt"
 	"time"
+
+	"kazoohook/internal/journal/database"
+	"kazoohook/internal/journal/tables"
 )
 
 // Consumer is a named reader of the journal.
@@ -17,48 +19,30 @@ type Consumer struct {
 
 // Cursor is the number of the last event a consumer is done with, 0 for one
 // that has never moved its cursor.
-func (j *Journal) Cursor(ctx context.Context, consumer string) (cursor int64, err error) {
-	err = j.read(ctx, func(c *conn) error {
-		_, err := c.ints(ctx, "SELECT cursor FROM consumers WHERE name = ?", []any{consumer}, &cursor)
-		return err
-	})
-	return cursor, err
+func (j *Journal) Cursor(ctx context.Context, consumer string) (int64, error) {
+	return value[int64](ctx, j, "SELECT cursor FROM consumers WHERE name = ?", consumer)
 }
 
-// MoveCursor sets a consumer's cursor durably, forward or back, if it still is
-// at from; else ErrCursorMoved, because somebody else moved it (a replay). The
-// first move registers the consumer: from then on retention respects it. The
-// move shares the sync of an append, or waits a little for one.
+// MoveCursor sets a consumer's cursor, forward or back, if it still is at from. It
+// returns ErrCursorMoved if somebody else moved it (a replay). The first move
+// registers the consumer: from then on retention respects it. Without other commands
+// to share a transaction, the move isn't synced. Then it survives the death of the
+// process at once, and the death of the machine after the next event.
 func (j *Journal) MoveCursor(ctx context.Context, consumer string, from, to int64) error {
 	if consumer == "" || to < 0 {
 		return fmt.Errorf("move cursor of %q to %d: bad argument", consumer, to)
 	}
-	return j.do(ctx, func(t *txn) error {
-		var now int64
-		if _, err := t.c.ints(ctx0, "SELECT cursor FROM consumers WHERE name = ?", []any{consumer}, &now); err != nil {
-			return err
-		}
-		if now != from {
-			return fmt.Errorf("%w: %q is at %d, not %d", ErrCursorMoved, consumer, now, from)
-		}
-		if err := t.exec("INSERT OR REPLACE INTO consumers (name, cursor) VALUES (?,?)", consumer, to); err != nil {
-			return err
-		}
-		// Cursors say that events were there, if those should ever be missing;
-		// one may be ahead on purpose.
-		return setMeta(t.c, metaMoved, min(to, t.j.w.next-1), nil)
-	})
+	_, err := j.do(ctx, &moved{Consumer: consumer, From: from, To: to})
+	return err
 }
 
 // Consumers lists the registered consumers by name.
-func (j *Journal) Consumers(ctx context.Context) (list []Consumer, err error) {
-	first, last := j.tail.bounds()
-	err = j.read(ctx, func(c *conn) error {
-		list = []Consumer{}
-		err := c.rows(ctx, "SELECT name, cursor FROM consumers ORDER BY name", nil, func(v []driver.Value) error {
-			name, _ := v[0].(string)
-			cursor, _ := v[1].(int64)
-			list = append(list, Consumer{Name: name, Cursor: cursor})
+func (j *Journal) Consumers(ctx context.Context) ([]Consumer, error) {
+	first, last := j.tail.Bounds()
+	return lend(ctx, j, func(c *conn) ([]Consumer, error) {
+		list := []Consumer{}
+		err := c.Rows(ctx, "SELECT name, cursor FROM consumers ORDER BY name", nil, func(v database.Row) error {
+			list = append(list, Consumer{Name: v.Text(0), Cursor: v.Int(1)})
 			return nil
 		})
 		for i := range list {
@@ -67,13 +51,22 @@ func (j *Journal) Consumers(ctx context.Context) (list []Consumer, err error) {
 				continue
 			}
 			list[i].Lag = last - next + 1
-			var r row
-			if r, _, err = readRow(ctx, c, next); err == nil {
-				at := time.UnixMilli(int64(r.id.Time()))
+			if r, ok, rerr := tables.Read(ctx, c, j.damage, "events", next); rerr == nil && ok {
+				at := time.UnixMilli(int64(r.ULID.Time()))
 				list[i].LagSeconds = max(0, j.opt.Now().Sub(at).Seconds())
 			}
 		}
-		return err
+		return list, err
 	})
-	return list, err
+}
+
+// State returns the value stored under a key by SetState, "" if there is none.
+func (j *Journal) State(ctx context.Context, key string) (string, error) {
+	return value[string](ctx, j, "SELECT value FROM state WHERE key = ?", key)
+}
+
+// SetState stores a small value durably; an empty one removes the key.
+func (j *Journal) SetState(ctx context.Context, key, value string) error {
+	_, err := j.do(ctx, &setting{Key: key, Value: value})
+	return err
 }

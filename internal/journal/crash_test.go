@@ -21,7 +21,7 @@ import (
 
 const crashDir = "KAZOOHOOK_JOURNAL_CRASH_DIR"
 
-// TestMain is also the process that TestKilled kills.
+// TestMain also runs the process that TestKilled kills.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(crashDir); dir != "" {
 		if err := appendUntilKilled(dir); err != nil {
@@ -53,7 +53,7 @@ func appendUntilKilled(dir string) error {
 					os.Exit(1) //nolint:forbidigo // the child ends here
 				}
 				j.Acknowledged(r, a, true)
-				// One write of less than a pipe's buffer is whole or not at all.
+				// A write that fits into a pipe's buffer is complete or missing.
 				fmt.Printf("%d %s %s\n", a.Seq, a.ID, r.ObjectID)
 			}
 		})
@@ -69,8 +69,8 @@ func appendUntilKilled(dir string) error {
 	}
 }
 
-// Whenever the process is killed: what was acknowledged is there, without a
-// hole, and no id ever meant anything else.
+// Whenever the process is killed, all acknowledged events are there, without a gap,
+// and no id was ever given to two events.
 func TestKilled(t *testing.T) {
 	t.Parallel()
 	rounds := 20
@@ -82,7 +82,7 @@ func TestKilled(t *testing.T) {
 	known := map[int64]acked{}
 	rng := rand.New(rand.NewPCG(7, uint64(time.Now().UnixNano()))) //nolint:gosec // random moments
 	for range rounds {
-		// Not before it has acknowledged something, then at any moment.
+		// At any moment after the child has acknowledged an event.
 		for line := range killedAfter(t, dir, time.Duration(rng.IntN(60_000))*time.Microsecond) {
 			f := strings.Fields(line)
 			seq, err := strconv.ParseInt(f[0], 10, 64)
@@ -113,7 +113,7 @@ func TestKilled(t *testing.T) {
 					t.Fatalf("event %d is %s of %s, was acknowledged as %+v", r.Seq, r.ID, r.ObjectID, a)
 				}
 				last, ids[r.ID] = r.Seq, r.Seq
-				// Those whose acknowledgment was cut off count from now on.
+				// Events whose acknowledgment was lost count from now on.
 				known[r.Seq] = acked{r.ID, r.ObjectID}
 			}
 		}

@@ -1,19 +1,23 @@
 package journal
 
 import (
-	"encoding/binary"
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"kazoohook/internal/event"
+	"kazoohook/internal/journal/database"
+	"kazoohook/internal/snapshot"
 )
 
-// crashed returns a directory as a crash leaves it: n events, the newest of
-// them in the log of changes only.
+// crashed returns a directory as a crash leaves it: n events, and five more only in
+// SQLite's log.
 func crashed(t *testing.T, n int64) string {
 	t.Helper()
 	j := openTest(t, Options{})
@@ -41,127 +45,307 @@ func patch(t *testing.T, path string, change func([]byte) []byte) {
 	}
 }
 
-func TestTornLogIsRepaired(t *testing.T) {
-	t.Parallel()
-	dir := crashed(t, 50)
-	// What the last transaction wrote is half there.
-	patch(t, filepath.Join(dir, fileName+"-wal"), func(b []byte) []byte { return b[:len(b)-2000] })
-	j := openTest(t, Options{Dir: dir})
-	if last, err := j.Last(t.Context()); last != 54 || err != nil {
-		t.Errorf("last is %d, %v, want all but the torn one", last, err)
+// pages returns the numbers of the leaf pages of a table or an index.
+func pages(t *testing.T, path, name string) (list []int64) {
+	t.Helper()
+	c, err := database.Open(path, "")
+	if err != nil {
+		t.Fatal(err)
 	}
-	if a := mustAppend(t, j, sample(55, event.Edited)); a.Seq != 55 {
-		t.Errorf("goes on at %d", a.Seq)
+	err = c.Once(t.Context(), "SELECT pageno FROM dbstat WHERE name = ? AND pagetype = 'leaf' ORDER BY pageno", []any{name}, func(v database.Row) error {
+		list = append(list, v.Int(0))
+		return nil
+	})
+	if err := errors.Join(err, c.Close()); err != nil || len(list) < 4 {
+		t.Fatalf("%d pages of %s: %v", len(list), name, err)
+	}
+	return list
+}
+
+// harms returns ways to damage a page.
+func harms() map[string]func(page []byte) {
+	return map[string]func([]byte){
+		"zeros":   func(p []byte) { clear(p) },
+		"ones":    func(p []byte) { copy(p, bytes.Repeat([]byte{0xff}, len(p))) },
+		"text":    func(p []byte) { copy(p[8:], bytes.Repeat([]byte("x"), len(p)-8)) },
+		"one bit": func(p []byte) { p[len(p)-100] ^= 4 },
+		"rows":    func(p []byte) { p[4]-- }, // the page seems to have one row less
 	}
 }
 
-func TestDamageIsFound(t *testing.T) {
+// filled returns the directory of a closed journal of n events.
+func filled(t *testing.T, n int64) (dir string) {
+	t.Helper()
+	j := openTest(t, Options{Dir: memoryDir(t)})
+	fill(t, j, n, func(i int64) event.Record {
+		r := sample(i, event.Deleted)
+		r.ReceivedAt = time.Now().UTC()
+		return r
+	})
+	if err := errors.Join(j.MoveCursor(t.Context(), "log", 0, 7), j.SetState(t.Context(), "k", "v"), j.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return j.opt.Dir
+}
+
+func harm(t *testing.T, dir string, page int64, how func([]byte)) {
+	t.Helper()
+	patch(t, filepath.Join(dir, FileName), func(b []byte) []byte {
+		how(b[(page-1)*database.PageSize : page*database.PageSize])
+		return b
+	})
+}
+
+// follow reads as a consumer does, until it has seen the newest event.
+func follow(t *testing.T, j *Journal) (seen map[int64]event.Record) {
+	t.Helper()
+	seen = map[int64]event.Record{}
+	last, err := j.Last(t.Context())
+	for after := int64(0); after < last; {
+		if err := j.Wait(t.Context(), after); err != nil {
+			t.Fatal(err)
+		}
+		page, rerr := j.Read(t.Context(), after, 37)
+		if err = errors.Join(err, rerr); err != nil || len(page) == 0 {
+			t.Fatalf("after %d: %d, %v", after, len(page), err)
+		}
+		for _, r := range page {
+			seen[r.Seq] = r
+		}
+		after = page[len(page)-1].Seq
+	}
+	return seen
+}
+
+// One page in the middle is damaged. Its events are reported as damaged; all other
+// events are read and found, and new ones are stored.
+func TestDamagedPage(t *testing.T) {
 	t.Parallel()
-	db, wal := fileName, fileName+"-wal"
-	closed := func(t *testing.T, n int64) string {
-		t.Helper()
-		j := openTest(t, Options{})
-		fill(t, j, n, func(i int64) event.Record { return sample(i, event.Edited) })
-		if err := j.MoveCursor(t.Context(), "log", 0, n); err != nil {
-			t.Fatal(err)
-		}
-		if err := j.Close(); err != nil {
-			t.Fatal(err)
-		}
-		return j.opt.Dir
-	}
-	cut := func(name string, keep func(int) int) func(*testing.T, string) {
-		return func(t *testing.T, dir string) {
-			patch(t, filepath.Join(dir, name), func(b []byte) []byte { return b[:keep(len(b))] })
-		}
-	}
-	overwrite := func(name string, at func(int) int, with string) func(*testing.T, string) {
-		return func(t *testing.T, dir string) {
-			patch(t, filepath.Join(dir, name), func(b []byte) []byte {
-				copy(b[at(len(b)):], with)
-				return b
-			})
-		}
-	}
-	fixed := func(n int) func(int) int { return func(int) int { return n } }
-	sql := func(statement string) func(*testing.T, string) {
-		return func(t *testing.T, dir string) {
-			t.Helper()
-			c, err := openConn(filepath.Join(dir, db))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := errors.Join(c.script(t.Context(), statement), c.close()); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	for name, c := range map[string]struct {
-		make func(*testing.T, int64) string
-		harm func(*testing.T, string)
-		says string
-	}{
-		"cut off":                 {closed, cut(db, func(n int) int { return n - 3*pageSize }), "the file is cut off"},
-		"cut off in a page":       {closed, cut(db, func(n int) int { return n - 100 }), "the file is cut off"},
-		"cut off in the header":   {closed, cut(db, fixed(50)), "has only 50 bytes"},
-		"cut off, with a log":     {crashed, cut(db, func(n int) int { return pageSize }), "the file is cut off"},
-		"empty, with a log":       {crashed, cut(db, fixed(0)), "has only 0 bytes"},
-		"another file":            {closed, overwrite(db, fixed(0), "no database at all"), "not a database"},
-		"other page size":         {closed, overwrite(db, fixed(16), "\x02\x00"), "page size"},
-		"schema page overwritten": {closed, overwrite(db, fixed(100), strings.Repeat("x", 1000)), "malformed"},
-		"log damaged":             {crashed, overwrite(wal, func(n int) int { return n - 4*(pageSize+frameHeader) - 1000 }, "damage"), "damaged in the middle"},
-		"log of other pages":      {crashed, rewriteWALPageSize, "pages of 512 bytes"},
-		"newest events gone":      {closed, sql("DELETE FROM events WHERE seq > 290"), "event 300 was stored once, the newest now is 290"},
-		"all events gone":         {closed, sql("DELETE FROM events"), "the newest now is 0"},
-		"events missing":          {closed, sql("DELETE FROM events WHERE seq = 250"), "1 of the events 201 to 300 are missing"},
-		"oldest event unreadable": {closed, sql("UPDATE events SET id = x'00' WHERE seq = 1"), "malformed id"},
-		"firing unreadable":       {closed, sql("UPDATE events SET firing = 'x' WHERE seq = 300"), "malformed firing"},
-		"file missing": {crashed, func(t *testing.T, dir string) {
-			if err := os.Remove(filepath.Join(dir, db)); err != nil {
-				t.Fatal(err)
-			}
-		}, "the file is missing"},
-	} {
+	const n = 400
+	for name, how := range harms() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dir := c.make(t, 300)
-			c.harm(t, dir)
-			before := listing(t, dir)
-			_, err := Open(t.Context(), Options{Dir: dir})
-			if err == nil {
-				t.Fatal("opened")
+			dir := filled(t, n)
+			list := pages(t, filepath.Join(dir, FileName), "events")
+			harm(t, dir, list[len(list)/2], how)
+			j := openTest(t, Options{Dir: dir})
+			if a := mustAppend(t, j, sample(n+1, event.Deleted)); a.Seq != n+1 {
+				t.Errorf("stored as %+v", a)
 			}
-			if !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), filepath.Join(dir, db)) {
-				t.Errorf("error is %v", err)
+			seen := follow(t, j)
+			if missing := n + 1 - len(seen); missing < 1 || missing > 30 {
+				t.Errorf("%d events are missing", missing)
 			}
-			if name != "oldest event unreadable" && name != "firing unreadable" {
-				if !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), "backup") {
-					t.Errorf("error is %v", err)
+			d := j.Damage()
+			named := 0
+			for _, r := range d.Events {
+				for seq := r.First; seq <= r.Last; seq++ {
+					if _, ok := seen[seq]; ok {
+						t.Errorf("event %d was read, but is reported as damaged", seq)
+					}
+					named++
 				}
 			}
-			if after := listing(t, dir); name != "schema page overwritten" && c.says != "" && before != after {
-				t.Errorf("files changed:\n%s\n%s", before, after)
+			if named != n+1-len(seen) || !errors.Is(d.Err(), ErrCorrupt) || j.Health() != nil {
+				t.Errorf("%d events are reported as damaged, %v; %v", named, d.Err(), j.Health())
+			}
+			if name != "one bit" {
+				if found, err := j.Check(t.Context()); len(found) == 0 || err != nil {
+					t.Errorf("the check finds %v, %v", found, err)
+				}
+			}
+			if k, err := j.Count(t.Context(), event.Query{Events: []string{"user.deleted"}}); int(k) != len(seen) || err != nil {
+				t.Errorf("%d counted of %d, %v", k, len(seen), err)
 			}
 		})
 	}
 }
 
-func rewriteWALPageSize(t *testing.T, dir string) {
-	t.Helper()
-	patch(t, filepath.Join(dir, fileName+"-wal"), func(b []byte) []byte {
-		b[10], b[11] = 2, 0
-		sum := walSum{}.add(binary.LittleEndian, b[:24])
-		binary.BigEndian.PutUint32(b[24:], sum.a)
-		binary.BigEndian.PutUint32(b[28:], sum.b)
-		return b
-	})
+// A damaged page of an index, or of what is known of objects, costs no event.
+func TestDamagedIndex(t *testing.T) {
+	t.Parallel()
+	const n = 1500
+	for _, name := range []string{"events_object", "events_account", "objects"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := filled(t, n)
+			list := pages(t, filepath.Join(dir, FileName), name)
+			for _, page := range list[1 : len(list)-1] {
+				harm(t, dir, page, func(p []byte) { clear(p) })
+			}
+			j := openTest(t, Options{Dir: dir})
+			for i := range int64(20) {
+				r := sample(i+1, event.Deleted)
+				q := event.Query{Objects: []string{r.ObjectID}}
+				if i%2 == 0 {
+					q = event.Query{Accounts: []string{r.AccountID}, Events: []string{"user.deleted"}, Before: 300 + 40*i, Limit: 1}
+				}
+				recs, _, err := j.Query(t.Context(), q)
+				if err != nil || len(recs) != 1 || recs[0].ObjectID != r.ObjectID && i%2 == 1 {
+					t.Errorf("query %d: %d, %v", i, len(recs), err)
+				}
+			}
+			stored := 0
+			for i := range int64(20) {
+				if _, err := j.Append(t.Context(), sample(n+1+i, event.Deleted)); err == nil {
+					stored++
+				} else if !errors.Is(err, ErrUnavailable) {
+					t.Error(err)
+				}
+			}
+			if len(follow(t, j)) != n+stored || !errors.Is(j.Damage().Err(), ErrCorrupt) || j.Health() != nil {
+				t.Errorf("%d stored, %d read, %v, %v", stored, len(follow(t, j)), j.Damage(), j.Health())
+			}
+		})
+	}
 }
 
-func listing(t *testing.T, dir string) string {
-	t.Helper()
-	var s strings.Builder
-	for _, n := range []string{fileName, fileName + "-wal"} {
-		fmt.Fprintf(&s, "%s %d\n", n, fileSize(filepath.Join(dir, n)))
+// One page of what is known of objects is damaged. A listing is applied without the
+// objects on it, and a comparison finds what is missing among the others.
+func TestDamagedObjects(t *testing.T) {
+	t.Parallel()
+	const n, missing = 3 * MaxPage, 7
+	for _, name := range []string{"zeros", "ones", "text"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, dir := t.Context(), memoryDir(t)
+			var all []snapshot.Listed
+			for i := range int64(n) {
+				all = append(all, snapshot.Listed{ID: sample(i, event.Deleted).ObjectID, Name: "Ann Lee"})
+			}
+			list := func(j *Journal, pass int64) error {
+				for part := range slices.Chunk(all, MaxPage) {
+					got, err := j.Listed(ctx, snapshot.Page{Type: "user", Account: "a", Pass: pass, AsOf: j.Applied(), Report: true, Baseline: pass == 1, Objects: part})
+					if len(got.Created) > 0 && pass > 1 || err != nil {
+						return fmt.Errorf("pass %d: %+v, %w", pass, got.Created, err)
+					}
+				}
+				return nil
+			}
+			j := openTest(t, Options{Dir: dir})
+			err := errors.Join(list(j, 1), j.Close())
+			if err != nil {
+				t.Fatal(err)
+			}
+			leaves := pages(t, filepath.Join(dir, FileName), "objects")
+			harm(t, dir, leaves[len(leaves)/2], harms()[name])
+			j = openTest(t, Options{Dir: dir})
+			gone := map[string]bool{}
+			for _, l := range all[:missing] {
+				gone[l.ID] = true
+			}
+			all = all[missing:]
+			if err := list(j, 2); err != nil {
+				t.Fatal(err)
+			}
+			found := 0
+			for o, err := range j.ObjectsNotSeen(ctx, "user", "a", 2) {
+				if err != nil || !gone[o.ID] {
+					t.Fatalf("%+v isn't seen, %v", o, err)
+				}
+				a, err := j.Missing(ctx, snapshot.Missing{Type: "user", Account: "a", ID: o.ID, AsOf: j.Applied(), Report: true})
+				if err != nil || a.Seq == 0 {
+					t.Errorf("%+v, %v", a, err)
+				}
+				found++
+			}
+			// Those that can't be stored are named, and cost nothing but themselves.
+			d, lost := j.Damage(), snapshot.Listed{}
+			for _, l := range all {
+				if j.damage.IsUnwritable(snapshot.Key("user", "a", l.ID)) {
+					lost = l
+				}
+			}
+			if found < missing-1 || d.LeftOut < 10 || d.LeftOut > 60 || d.Refused > 0 || lost.ID == "" || !strings.Contains(j.Trouble().Error(), "objects or other changes") {
+				t.Errorf("%d of %d found, damage %+v, %v", found, missing, d, j.Trouble())
+			}
+			got, err := j.Looked(ctx, snapshot.Look{Type: "user", Account: "a", ID: lost.ID, Found: true, Report: true, AsOf: j.Applied()})
+			if err != nil || len(got.Created) > 0 {
+				t.Errorf("looked up: %+v, %v", got, err)
+			}
+			if a, err := j.Missing(ctx, snapshot.Missing{Type: "user", Account: "a", ID: lost.ID, AsOf: j.Applied(), Report: true}); err != nil || a.Seq > 0 {
+				t.Errorf("missing: %+v, %v", a, err)
+			}
+			if o, _, err := j.Object(ctx, "user", "a", lost.ID); err != nil || o.Pass == 2 {
+				t.Errorf("%+v, %v", o, err)
+			}
+			if pass, err := j.NewestPass(ctx); err != nil || pass != 2 {
+				t.Errorf("pass %d, %v", pass, err)
+			}
+			if j.Damage().LeftOut != d.LeftOut {
+				t.Errorf("%d objects, then %d", d.LeftOut, j.Damage().LeftOut)
+			}
+		})
 	}
-	return s.String()
+}
+
+// An object that waits for a look-up and can't be read doesn't keep the others from it.
+func TestDamagedLooks(t *testing.T) {
+	t.Parallel()
+	const n = 1000
+	j := openTest(t, Options{Dir: memoryDir(t)})
+	fill(t, j, n, func(i int64) event.Record { return sample(i, event.Edited) })
+	if list, err := j.Looks(t.Context(), "", 0, 2*n); err != nil || len(list) != n {
+		t.Fatalf("%d objects, %v", len(list), err)
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	leaves := pages(t, filepath.Join(j.opt.Dir, FileName), "objects")
+	harm(t, j.opt.Dir, leaves[len(leaves)/2], harms()["zeros"])
+	j = openTest(t, Options{Dir: j.opt.Dir})
+	seen := 0
+	for after := int64(0); ; {
+		list, err := j.Looks(t.Context(), "", after, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(list) == 0 {
+			break
+		}
+		seen, after = seen+len(list), list[len(list)-1].Look
+	}
+	if seen == n || seen < n-60 || !errors.Is(j.Trouble(), ErrCorrupt) {
+		t.Errorf("%d of %d, %v", seen, n, j.Trouble())
+	}
+	if _, err := j.Looks(t.Context(), snapshot.TypeAccount, 0, 100); err != nil {
+		t.Errorf("of one type: %v", err)
+	}
+}
+
+// If damage prevents opening, the error says so and nothing is changed.
+func TestDamageThatStops(t *testing.T) {
+	t.Parallel()
+	const n = 300
+	cut := func(keep func(int) int) func([]byte) []byte {
+		return func(b []byte) []byte { return b[:keep(len(b))] }
+	}
+	for name, c := range map[string]struct {
+		change func([]byte) []byte
+		says   string
+	}{
+		"cut off":                 {cut(func(n int) int { return n / 2 }), "malformed"},
+		"cut off in the header":   {cut(func(int) int { return 50 }), "malformed"},
+		"another file":            {func(b []byte) []byte { copy(b, "no database at all"); return b }, "not a database"},
+		"schema page overwritten": {func(b []byte) []byte { copy(b[100:], strings.Repeat("x", 1000)); return b }, "malformed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := filled(t, n)
+			path := filepath.Join(dir, FileName)
+			patch(t, path, c.change)
+			before := fileSize(path)
+			j, err := Open(t.Context(), Options{Dir: dir})
+			if err == nil {
+				_ = j.Close()
+				t.Fatal("opened")
+			}
+			if !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "salvage") {
+				t.Errorf("error is %v", err)
+			}
+			if fileSize(path) != before {
+				t.Error("the file was changed")
+			}
+		})
+	}
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"kazoohook/internal/event"
+	"kazoohook/internal/journal/database"
+	"kazoohook/internal/journal/integrity"
 )
 
 // clock is a clock that stands still until it is moved.
@@ -53,18 +55,9 @@ func mustAppend(t testing.TB, j *Journal, r event.Record) event.Appended {
 	return a
 }
 
-// settle waits until the tables know everything.
-func settle(t testing.TB, j *Journal) {
-	t.Helper()
-	waitFor(t, "the index to be up to date", func() bool {
-		s, err := j.Stats(t.Context())
-		return err == nil && s.Unindexed == 0
-	})
-}
-
 func waitFor(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !ok() {
 		if time.Now().After(deadline) {
 			t.Fatalf("timed out waiting for %s", what)
@@ -73,19 +66,12 @@ func waitFor(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-// flush brings the tables up to date now, like a quiet second does.
-func flush(t testing.TB, j *Journal) {
+// onWriter runs f on the writer's goroutine, between two commands.
+func onWriter(t testing.TB, j *Journal, f func()) {
 	t.Helper()
-	for range 2 { // the second is carried out after the rest
-		err := j.do(t.Context(), func(*txn) error {
-			j.w.restNow = true
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
+	if _, err := j.do(t.Context(), &probe{run: f}); err != nil {
+		t.Fatal(err)
 	}
-	settle(t, j)
 }
 
 func get(t testing.TB, j *Journal, seq int64) event.Record {
@@ -99,18 +85,18 @@ func get(t testing.TB, j *Journal, seq int64) event.Record {
 
 func copyFiles(t testing.TB, from, to string) {
 	t.Helper()
-	for _, suffix := range []string{"", "-wal"} {
-		b, err := os.ReadFile(filepath.Join(from, fileName+suffix))
+	for _, name := range []string{FileName, FileName + "-wal", integrity.NewestName} {
+		b, err := os.ReadFile(filepath.Join(from, name))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(to, fileName+suffix), b, 0o600); err != nil { //nolint:gosec // directories of the test
+		if err := os.WriteFile(filepath.Join(to, name), b, 0o600); err != nil { //nolint:gosec // directories of the test
 			t.Fatal(err)
 		}
 	}
 }
 
-// numbers hands out 1..n to several workers.
+// numbers gives the numbers 1..n to several workers.
 type numbers struct {
 	n    int64
 	next atomic.Int64
@@ -132,8 +118,8 @@ func (r *numbers) each(workers int, do func(int64)) <-chan struct{} {
 	return done
 }
 
-// memoryDir is a directory whose syncs cost nothing, where there is one: for
-// tests of what happens, not of what lasts.
+// memoryDir returns a directory in memory, if the system has one: syncs there cost
+// nothing. It is for tests whose journal need not last.
 func memoryDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/dev/shm", "journal-test-") //nolint:usetesting // it is elsewhere
@@ -142,4 +128,15 @@ func memoryDir(t testing.TB) string {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	return dir
+}
+
+// failing opens connections, before whose statements fault is called: it may fail them.
+func failing(fault func(sql string) error) func(path, options string, pragmas ...string) (*conn, error) {
+	return func(path, options string, pragmas ...string) (*conn, error) {
+		c, err := database.Open(path, options, pragmas...)
+		if err == nil {
+			c.Fault = fault
+		}
+		return c, err
+	}
 }

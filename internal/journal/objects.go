@@ -2,191 +2,120 @@ package journal
 
 import (
 	"context"
-	"database/sql/driver"
-	"encoding/json"
 	"fmt"
 	"iter"
-	"time"
+	"math"
 
 	"kazoohook/internal/event"
+	"kazoohook/internal/journal/search"
+	"kazoohook/internal/snapshot"
 )
 
-const objectColumns = "type,id,account,name,fields,first,last,gone,pass"
+// MaxPage is how many objects one Page may have.
+const MaxPage = 500
 
-const upsertObject = "INSERT INTO objects (" + objectColumns + ") VALUES (?,?,?,?,?,?,?,0,?)" + `
-	ON CONFLICT (type, id) DO UPDATE SET account = excluded.account, name = excluded.name, fields = excluded.fields,
-	last = max(last, excluded.last), gone = 0, pass = max(pass, excluded.pass)`
-
-// UpsertObjects stores what was seen of objects that live, in one transaction:
-// FirstSeen of a known one stays, GoneAt is cleared.
-func (j *Journal) UpsertObjects(ctx context.Context, objects []event.SnapshotObject) error {
-	return j.do(ctx, func(t *txn) error {
-		for i := range objects {
-			if err := t.upsertObject(&objects[i]); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-func (t *txn) upsertObject(o *event.SnapshotObject) error {
-	fields, err := json.Marshal(o.Fields)
-	if err != nil {
-		return err
+// Listed applies a part of a listing, of at most MaxPage objects.
+func (j *Journal) Listed(ctx context.Context, p snapshot.Page) (Listing, error) {
+	if len(p.Objects) > MaxPage {
+		return Listing{}, fmt.Errorf("a page of %d objects is more than %d", len(p.Objects), MaxPage)
 	}
-	first := o.FirstSeen
-	if first.IsZero() {
-		first = o.LastSeen
-	}
-	return t.exec(upsertObject, o.Type, o.ID, o.AccountID, o.Name, string(fields), nanos(first), nanos(o.LastSeen), o.Pass)
+	res, err := j.do(ctx, &listed{Page: p})
+	return res.listing, err
 }
 
-// MarkGone notes that an object is gone; its name is kept. Unknown objects are
-// ignored.
-func (j *Journal) MarkGone(ctx context.Context, typ, id string, at time.Time) error {
-	return j.do(ctx, func(t *txn) error { return t.markGone(typ, id, at) })
+// Looked applies the answer of a look-up. Created has an element if it found an
+// object that was not known to exist.
+func (j *Journal) Looked(ctx context.Context, l snapshot.Look) (Listing, error) {
+	res, err := j.do(ctx, &looked{Look: l})
+	return res.listing, err
 }
 
-func (t *txn) markGone(typ, id string, at time.Time) error {
-	return t.exec("UPDATE objects SET gone = ? WHERE type = ? AND id = ? AND gone = 0", nanos(at), typ, id)
+// Missing applies the finding that an object is deleted. It reports the deletion,
+// unless that is known already or a later command touched the object; then the
+// result is a Duplicate.
+func (j *Journal) Missing(ctx context.Context, m snapshot.Missing) (event.Appended, error) {
+	res, err := j.do(ctx, &missing{Missing: m})
+	return res.appended, err
 }
 
-// AppendObserved appends a resync's record and applies the change of the
-// snapshot that it tells of in one transaction, also if the event is already
-// held: o is marked gone if its GoneAt is set, else stored as living.
-func (j *Journal) AppendObserved(ctx context.Context, r event.Record, o event.SnapshotObject) (event.Appended, error) {
-	return j.submit(ctx, &request{append: true, rec: normal(r), done: make(chan struct{}, 1), op: func(t *txn) error {
-		if o.GoneAt.IsZero() {
-			return t.upsertObject(&o)
-		}
-		return t.markGone(o.Type, o.ID, o.GoneAt)
-	}})
+// LookWanted receives a value when objects have begun to wait for a look-up. It
+// has one reader.
+func (j *Journal) LookWanted() <-chan struct{} { return j.looks }
+
+// Looks returns up to limit objects of a type ("": any) that wait for a look-up and whose
+// Look is greater than after, those that have waited longest first. Objects that can't be
+// read because of damage are left out.
+func (j *Journal) Looks(ctx context.Context, typ string, after int64, limit int) ([]snapshot.Object, error) {
+	return known(ctx, j, func(o search.Objects) ([]snapshot.Object, error) { return o.Waiting(ctx, typ, after, limit) })
 }
 
-// Revive notes that a listing begun at since saw the object alive, so that a
-// later deletion is a new event. It does nothing if the object is not known as
-// deleted, or was deleted at or after a minute before since: then the listing
-// may be older than the deletion.
-func (j *Journal) Revive(ctx context.Context, typ, id string, since time.Time) error {
-	k := event.LifecycleKey(typ, id)
-	return j.do(ctx, func(t *txn) error {
-		if err := t.prefetchLife([]driver.Value{k[:]}); err != nil {
-			return err
-		}
-		l := t.lifecycle(k)
-		if !l.revive(nanos(since)) {
-			return nil
-		}
-		t.life[k] = l
-		t.wrote = true
-		return putLives(t.c, []lifecycle{l})
+// Object returns what is known of an object, also of one that is deleted. One that
+// can't be read because of damage counts as unknown.
+func (j *Journal) Object(ctx context.Context, typ, account, id string) (one snapshot.Object, ok bool, err error) {
+	one, err = known(ctx, j, func(o search.Objects) (one snapshot.Object, err error) {
+		one, ok, err = o.One(ctx, snapshot.Key(typ, account, id))
+		return one, err
 	})
+	return one, ok, err
 }
 
-// Object returns what is known of an object, also of one that is gone.
-func (j *Journal) Object(ctx context.Context, typ, id string) (o event.SnapshotObject, ok bool, err error) {
-	err = j.read(ctx, func(c *conn) error {
-		return c.rows(ctx, "SELECT "+objectColumns+" FROM objects WHERE type = ? AND id = ?", []any{typ, id}, func(v []driver.Value) error {
-			ok = true
-			if o, err = scanObject(v); err != nil {
-				return err
-			}
-			return errStop
-		})
-	})
-	return o, ok, err
+// Objects streams the living objects of a type, in order of account and id. Account
+// "" stands for all accounts. An object that changes meanwhile may be seen in its old
+// or its new state.
+func (j *Journal) Objects(ctx context.Context, typ, account string) iter.Seq2[snapshot.Object, error] {
+	return j.living(ctx, typ, account, math.MaxInt64)
 }
 
-// Objects streams the living objects of a type in order of account and id; of
-// one account, or of all where account is "". Objects that change meanwhile may
-// be seen either way.
-func (j *Journal) Objects(ctx context.Context, typ, account string) iter.Seq2[event.SnapshotObject, error] {
-	return j.stream(ctx, typ, account, -1)
+// ObjectsNotSeen streams living objects that no listing from number pass on has shown.
+// An object that couldn't be stored because of damage may have been shown, so it is left
+// out.
+func (j *Journal) ObjectsNotSeen(ctx context.Context, typ, account string, pass int64) iter.Seq2[snapshot.Object, error] {
+	return j.living(ctx, typ, account, pass)
 }
 
-// ObjectsNotSeen streams those of Objects that no listing since pass has seen.
-func (j *Journal) ObjectsNotSeen(ctx context.Context, typ, account string, pass int64) iter.Seq2[event.SnapshotObject, error] {
-	return j.stream(ctx, typ, account, pass)
-}
-
-const objectPage = 500
-
-// stream reads page by page, so that nothing is held while the caller works.
-func (j *Journal) stream(ctx context.Context, typ, account string, before int64) iter.Seq2[event.SnapshotObject, error] {
-	return func(yield func(event.SnapshotObject, error) bool) {
-		lastAccount, lastID := account, ""
+// living reads page by page, so that no connection is held while the caller works.
+func (j *Journal) living(ctx context.Context, typ, account string, pass int64) iter.Seq2[snapshot.Object, error] {
+	return func(yield func(snapshot.Object, error) bool) {
+		last := snapshot.Object{AccountID: account}
 		for {
-			page, err := j.objectPage(ctx, typ, account, before, lastAccount, lastID)
+			page, err := known(ctx, j, func(o search.Objects) ([]snapshot.Object, error) {
+				return o.Living(ctx, typ, account, pass, last.AccountID, last.ID, MaxPage)
+			})
 			if err != nil {
-				yield(event.SnapshotObject{}, err)
+				yield(snapshot.Object{}, err)
 				return
 			}
-			for _, o := range page {
-				if !yield(o, nil) {
+			for _, last = range page {
+				if unknown := pass < math.MaxInt64 && j.damage.IsUnwritable(last.Key()); !unknown && !yield(last, nil) {
 					return
 				}
-				lastAccount, lastID = o.AccountID, o.ID
 			}
-			if len(page) < objectPage {
+			if len(page) < MaxPage {
 				return
 			}
 		}
 	}
 }
 
-func (j *Journal) objectPage(ctx context.Context, typ, account string, before int64, lastAccount, lastID string) (page []event.SnapshotObject, err error) {
-	sql := "SELECT " + objectColumns + " FROM objects WHERE gone = 0 AND type = ? AND (account, id) > (?, ?)"
-	args := []any{typ, lastAccount, lastID}
-	if account != "" {
-		sql += " AND account = ?"
-		args = append(args, account)
-	}
-	if before >= 0 {
-		sql += " AND pass < ?"
-		args = append(args, before)
-	}
-	sql += fmt.Sprintf(" ORDER BY account, id LIMIT %d", objectPage)
-	err = j.read(ctx, func(c *conn) error {
-		return c.rows(ctx, sql, args, func(v []driver.Value) error {
-			o, err := scanObject(v)
-			page = append(page, o)
-			return err
-		})
-	})
-	return page, err
+// NewestPass returns the highest Pass of all objects, also deleted ones; 0: none was
+// listed by a comparison. It reads all of them.
+func (j *Journal) NewestPass(ctx context.Context) (int64, error) {
+	return known(ctx, j, func(o search.Objects) (int64, error) { return o.NewestPass(ctx) })
 }
 
-// CountObjects is how many living objects there are; account "" counts all.
+// Holders returns the accounts that hold a living object, whether or not the account
+// itself is known.
+func (j *Journal) Holders(ctx context.Context) (accounts []string, err error) {
+	return known(ctx, j, func(o search.Objects) ([]string, error) { return o.Holders(ctx) })
+}
+
+// CountObjects is how many objects of a type are alive; account "" counts all.
 func (j *Journal) CountObjects(ctx context.Context, typ, account string) (int, error) {
-	sql, args := "SELECT count(*) FROM objects WHERE gone = 0 AND type = ?", []any{typ}
-	if account != "" {
-		sql += " AND account = ?"
-		args = append(args, account)
-	}
-	var n int64
-	err := j.read(ctx, func(c *conn) error {
-		_, err := c.ints(ctx, sql, args, &n)
-		return err
-	})
+	n, err := known(ctx, j, func(o search.Objects) (int64, error) { return o.Count(ctx, typ, account) })
 	return int(n), err
 }
 
-func scanObject(v []driver.Value) (o event.SnapshotObject, err error) {
-	s := func(i int) string {
-		x, _ := v[i].(string)
-		return x
-	}
-	n := func(i int) int64 {
-		x, _ := v[i].(int64)
-		return x
-	}
-	o = event.SnapshotObject{
-		Type: s(0), ID: s(1), AccountID: s(2), Name: s(3),
-		FirstSeen: fromNanos(n(5)), LastSeen: fromNanos(n(6)), GoneAt: fromNanos(n(7)), Pass: n(8),
-	}
-	if err := json.Unmarshal([]byte(s(4)), &o.Fields); err != nil {
-		return o, fmt.Errorf("fields of %s %s: %w", o.Type, o.ID, err)
-	}
-	return o, nil
+// known is lend for what reads objects.
+func known[T any](ctx context.Context, j *Journal, f func(search.Objects) (T, error)) (T, error) {
+	return lend(ctx, j, func(c *conn) (T, error) { return f(search.Objects{Conn: c, Ledger: j.damage}) })
 }

@@ -1,152 +1,16 @@
 package journal
 
 import (
-	"context"
 	"errors"
 	"fmt"
+	"iter"
+	"slices"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"kazoohook/internal/event"
+	"kazoohook/internal/snapshot"
 )
-
-func user(i int) event.SnapshotObject {
-	at := time.Date(2026, 1, 1, 0, 0, i, 0, time.UTC)
-	return event.SnapshotObject{
-		Type: "user", ID: fmt.Sprintf("u%05d", i), AccountID: fmt.Sprintf("a%d", i%3), Name: fmt.Sprintf("User %d", i),
-		Fields: map[string]string{"username": "u", "email": "u@example.com"}, FirstSeen: at, LastSeen: at, Pass: 1,
-	}
-}
-
-func TestObjects(t *testing.T) {
-	t.Parallel()
-	j := openTest(t, Options{})
-	ctx := t.Context()
-	const n = 2*objectPage + 300
-	var all []event.SnapshotObject
-	for i := range n {
-		all = append(all, user(i))
-	}
-	all = append(all, event.SnapshotObject{Type: "device", ID: "d", AccountID: "a1", LastSeen: user(9).LastSeen})
-	if err := j.UpsertObjects(ctx, all); err != nil {
-		t.Fatal(err)
-	}
-	seen := 0
-	last := [2]string{}
-	for o, err := range j.Objects(ctx, "user", "") {
-		if err != nil {
-			t.Fatal(err)
-		}
-		if k := [2]string{o.AccountID, o.ID}; k[0] < last[0] || (k[0] == last[0] && k[1] <= last[1]) {
-			t.Fatalf("%v after %v", k, last)
-		} else {
-			last = k
-		}
-		seen++
-	}
-	if seen != n {
-		t.Errorf("streamed %d of %d", seen, n)
-	}
-	for _, err := range j.Objects(ctx, "user", "a1") { // may end early
-		if err != nil {
-			t.Fatal(err)
-		}
-		break
-	}
-	count := func(typ, account string, want int) {
-		t.Helper()
-		if got, err := j.CountObjects(ctx, typ, account); err != nil || got != want {
-			t.Errorf("%d objects of %s in %q, %v, want %d", got, typ, account, err, want)
-		}
-	}
-	count("user", "", n)
-	count("user", "a2", n/3)
-	count("device", "", 1)
-
-	again := user(7)
-	again.Name, again.FirstSeen, again.LastSeen, again.Pass = "New Name", again.FirstSeen.Add(time.Hour), again.LastSeen.Add(time.Hour), 2
-	if err := j.UpsertObjects(ctx, []event.SnapshotObject{again}); err != nil {
-		t.Fatal(err)
-	}
-	want := again
-	want.FirstSeen = user(7).FirstSeen
-	check := func(want event.SnapshotObject) {
-		t.Helper()
-		got, ok, err := j.Object(ctx, want.Type, want.ID)
-		if diff := cmp.Diff(want, got); !ok || err != nil || diff != "" {
-			t.Errorf("%v %v\n%s", ok, err, diff)
-		}
-	}
-	check(want)
-	if d, ok, err := j.Object(ctx, "device", "d"); !ok || err != nil || !d.FirstSeen.Equal(user(9).LastSeen) {
-		t.Errorf("%+v %v %v", d, ok, err)
-	}
-	seen = 0
-	for _, err := range j.ObjectsNotSeen(ctx, "user", "", 2) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		seen++
-	}
-	if seen != n-1 {
-		t.Errorf("%d not seen", seen)
-	}
-
-	at := user(100).LastSeen
-	for range 2 {
-		if err := j.MarkGone(ctx, "user", want.ID, at); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want.GoneAt = at
-	check(want)
-	count("user", "", n-1)
-	if err := j.UpsertObjects(ctx, []event.SnapshotObject{again}); err != nil {
-		t.Fatal(err)
-	}
-	want.GoneAt = time.Time{}
-	check(want)
-	if _, ok, err := j.Object(ctx, "user", "nobody"); ok || err != nil {
-		t.Errorf("unknown object: %v, %v", ok, err)
-	}
-	cancelled, cancel := context.WithCancel(ctx)
-	cancel()
-	for _, err := range j.Objects(cancelled, "user", "") {
-		if !errors.Is(err, context.Canceled) {
-			t.Errorf("got %v", err)
-		}
-	}
-}
-
-func TestAppendObserved(t *testing.T) {
-	t.Parallel()
-	j := openTest(t, Options{})
-	ctx := t.Context()
-	o := user(1)
-	o.ID = sample(1, event.Created).ObjectID
-	created, deleted := sample(1, event.Created), sample(1, event.Deleted)
-	created.Source, deleted.Source = event.SourceResync, event.SourceResync
-	a, err := j.AppendObserved(ctx, created, o)
-	if err != nil || a.Duplicate {
-		t.Fatalf("%+v, %v", a, err)
-	}
-	o.GoneAt = o.LastSeen.Add(time.Hour)
-	for i := range 2 {
-		a, err = j.AppendObserved(ctx, deleted, o)
-		if err != nil || a.Duplicate != (i == 1) || a.Seq != 2 {
-			t.Fatalf("%+v, %v", a, err)
-		}
-	}
-	got, ok, err := j.Object(ctx, "user", o.ID)
-	if diff := cmp.Diff(o, got); !ok || err != nil || diff != "" {
-		t.Errorf("%v %v\n%s", ok, err, diff)
-	}
-	if n, err := j.CountObjects(ctx, "user", ""); n != 0 || err != nil {
-		t.Errorf("%d living, %v", n, err)
-	}
-}
 
 func TestState(t *testing.T) {
 	t.Parallel()
@@ -174,5 +38,93 @@ func TestObserve(t *testing.T) {
 	mustAppend(t, j, sample(1, event.Edited))
 	if d, n := <-appends, <-events; d <= 0 || n != 1 {
 		t.Errorf("%v, %d events", d, n)
+	}
+}
+
+// Objects are listed page by page, by type and account; also only those that no
+// listing has shown.
+func TestObjects(t *testing.T) {
+	t.Parallel()
+	ctx, j := t.Context(), openTest(t, Options{Dir: memoryDir(t)})
+	const n = MaxPage + 20
+	for account, many := range map[string]int{"a": n, "b": 3} {
+		var page []snapshot.Listed
+		for i := range many {
+			page = append(page, snapshot.Listed{ID: fmt.Sprintf("%s%04d", account, i), Name: "N"})
+		}
+		for part := range slices.Chunk(page, MaxPage) {
+			if _, err := j.Listed(ctx, snapshot.Page{Type: "user", Account: account, Pass: int64(1 + len(account+account)), AsOf: j.Applied(), Baseline: true, Objects: part}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if _, err := j.Listed(ctx, snapshot.Page{Type: "user", Account: "b", Pass: 9, AsOf: j.Applied(), Objects: []snapshot.Listed{{ID: "b0001"}}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := j.Listed(ctx, snapshot.Page{Objects: make([]snapshot.Listed, MaxPage+1)}); err == nil {
+		t.Error("took too large a page")
+	}
+	for name, c := range map[string]struct {
+		list iter.Seq2[snapshot.Object, error]
+		want int
+	}{
+		"all":             {j.Objects(ctx, "user", ""), n + 3},
+		"of an account":   {j.Objects(ctx, "user", "a"), n},
+		"of another type": {j.Objects(ctx, "device", ""), 0},
+		"not seen":        {j.ObjectsNotSeen(ctx, "user", "b", 9), 2},
+	} {
+		got, last := 0, snapshot.Object{}
+		for o, err := range c.list {
+			if err != nil || o.AccountID < last.AccountID || o.AccountID == last.AccountID && o.ID <= last.ID {
+				t.Fatalf("%s: %+v after %+v, %v", name, o, last, err)
+			}
+			got, last = got+1, o
+		}
+		if got != c.want {
+			t.Errorf("%s: %d, want %d", name, got, c.want)
+		}
+	}
+	for o, err := range j.Objects(ctx, "user", "") { // ends when the reader stops
+		if err != nil || o.ID == "" {
+			t.Errorf("the first is %+v, %v", o, err)
+		}
+		break
+	}
+	if pass, err := j.NewestPass(ctx); err != nil || pass != 9 {
+		t.Errorf("newest pass %d, %v", pass, err)
+	}
+	if holders, err := j.Holders(ctx); err != nil || !slices.Equal(holders, []string{"a", "b"}) {
+		t.Errorf("holders %v, %v", holders, err)
+	}
+	for account, want := range map[string]int{"": n + 3, "b": 3} {
+		if got, err := j.CountObjects(ctx, "user", account); err != nil || got != want {
+			t.Errorf("%d of %q, %v", got, account, err)
+		}
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range j.Objects(ctx, "user", "") {
+		if !errors.Is(err, ErrClosed) {
+			t.Errorf("closed: %v", err)
+		}
+	}
+}
+
+// A request that is refused and not stored lets those that it may have repeated
+// wait longer.
+func TestRefusedWaitsLonger(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	j := openTest(t, Options{Dir: memoryDir(t), Now: c.now})
+	r := sample(1, event.Edited)
+	first := mustAppend(t, j, r)
+	j.Acknowledged(r, first, false)
+	c.add(50 * time.Second)
+	j.Refused(r, event.Appended{Command: first.Command + 1000}) // refused because of overload, for example
+	mustAppend(t, j, content(2))
+	c.add(50 * time.Second)
+	if a := mustAppend(t, j, r); !a.Duplicate || a.Seq != first.Seq {
+		t.Errorf("the next try is new: %+v", a)
 	}
 }

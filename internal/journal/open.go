@@ -1,209 +1,302 @@
 package journal
 
 import (
-	"bufio"
+	"cmp"
 	"context"
-	"crypto/rand"
-	"database/sql/driver"
+	"errors"
 	"fmt"
+	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/oklog/ulid/v2"
 
+	"kazoohook/internal/datadir"
 	"kazoohook/internal/event"
+	"kazoohook/internal/journal/database"
+	"kazoohook/internal/journal/integrity"
+	"kazoohook/internal/journal/tables"
+	"kazoohook/internal/journal/tail"
+	"kazoohook/internal/snapshot"
 )
 
-const fileName = "journal.db"
+// FileName is the name of the database in the data directory.
+const FileName = "events.db"
 
 // Open opens the journal in o.Dir, creating it if there is none, and claims the
-// directory for this process: ErrInUse if another has it, ErrCorrupt if the
-// files are damaged, ErrNewer if a later version wrote them. The time it takes
-// doesn't depend on how much the journal holds.
+// directory for this process. Errors: ErrInUse if another process has the directory,
+// ErrCorrupt if the journal's end can't be read, ErrNewer if a later version wrote
+// it, ErrEpoch, and ErrUnavailable if the storage fails now: then try again. The time
+// it takes doesn't depend on how much the journal holds.
 func Open(ctx context.Context, o Options) (*Journal, error) {
-	o = o.withDefaults()
-	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("journal: %w", err)
+	j := prepare(o, false)
+	err := datadir.MakeDir(o.Dir)
+	if err == nil {
+		j.lock, err = database.Claim(o.Dir)
 	}
-	return open(ctx, o, false)
-}
-
-// OpenReadOnly opens the journal of a service that is stopped, for reading.
-func OpenReadOnly(ctx context.Context, o Options) (*Journal, error) {
-	o = o.withDefaults()
-	if _, err := os.Stat(filepath.Join(o.Dir, fileName)); err != nil {
-		return nil, fmt.Errorf("journal: there is none in %s: %w", o.Dir, err)
+	if err == nil {
+		err = j.start(ctx)
 	}
-	return open(ctx, o, true)
-}
-
-func open(ctx context.Context, o Options, readOnly bool) (_ *Journal, err error) {
-	lock, err := lockDir(o.Dir)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(j.damaged(err), j.Close())
 	}
-	j := &Journal{
-		opt: o, path: filepath.Join(o.Dir, fileName), readOnly: readOnly, lock: lock,
-		queue: newQueue(o), tail: newTail(), unacked: newUnacked(o.Now),
-	}
-	j.pool = newPool(j.path, o.fault)
-	c, err := j.connect(ctx)
-	if err != nil {
-		_ = lock.release()
-		return nil, err
-	}
-	w := &writer{j: j, c: c, stopped: make(chan struct{})}
-	w.inserts, w.txn = newInserts(), newTxn(j, c)
-	w.ids.entropy = ulid.Monotonic(bufio.NewReaderSize(rand.Reader, 1024), 0)
-	if err := w.load(ctx); err != nil {
-		_ = c.close()
-		_ = lock.release()
-		return nil, j.damaged(err)
-	}
-	if readOnly {
-		if err := c.close(); err != nil {
-			_ = lock.release()
-			return nil, fmt.Errorf("journal: %w", err)
-		}
-		return j, nil
-	}
-	if w.checkpoints, err = newCheckpointer(j.path); err != nil {
-		_ = c.close()
-		_ = lock.release()
-		return nil, j.damaged(err)
-	}
-	j.w = w
-	go w.run()
 	return j, nil
 }
 
-// connect checks the files, then opens them for writing.
-func (j *Journal) connect(ctx context.Context) (*conn, error) {
-	if err := checkFiles(j.path); err != nil {
-		return nil, j.damaged(err)
-	}
-	f, err := os.OpenFile(j.path, os.O_RDWR|os.O_CREATE, 0o600)
+// OpenReadOnly opens the journal of a stopped service for reading. It changes
+// nothing. The error wraps fs.ErrNotExist if there is none.
+func OpenReadOnly(ctx context.Context, o Options) (*Journal, error) {
+	j := prepare(o, true)
+	_, err := os.Stat(j.path)
 	if err != nil {
-		return nil, fmt.Errorf("journal: %w", err)
+		return nil, fmt.Errorf("journal: there is none in %s: %w", o.Dir, err)
 	}
-	if err := f.Close(); err != nil {
-		return nil, fmt.Errorf("journal: %w", err)
+	if j.lock, err = database.ClaimToRead(o.Dir); err != nil {
+		return nil, err
 	}
-	c, err := openConn(j.path, "auto_vacuum(incremental)", "journal_mode(wal)", "synchronous(full)",
-		"cache_size(-2000)", fmt.Sprintf("wal_autocheckpoint(%d)", checkpointHard), "journal_size_limit(16777216)", "temp_store(memory)")
-	if err != nil {
-		return nil, j.damaged(err)
+	if err := j.look(ctx); err != nil {
+		return nil, errors.Join(err, j.Close())
 	}
-	c.fault = j.opt.fault
-	err = migrate(ctx, c)
-	if err == nil {
-		err = syncDir(j.opt.Dir)
-	}
-	if err != nil {
-		_ = c.close()
-		return nil, j.damaged(err)
-	}
-	return c, nil
+	return j, nil
 }
 
-// load reads the end of the journal: what the tables don't know, and what may
-// be repeated.
-func (w *writer) load(ctx context.Context) error {
-	t := w.j.tail
-	found, err := w.c.ints(ctx, "SELECT (SELECT min(seq) FROM events), (SELECT max(seq) FROM events)", nil, &t.first, &t.last)
-	if err != nil {
-		return err
+// OpenFile opens the database of a journal for reading, whether or not a service
+// uses it. It changes nothing. With ErrCorrupt it also returns a journal, which gives
+// what can be read. The error wraps fs.ErrNotExist if the database has no tables yet.
+func OpenFile(ctx context.Context, path string) (*Journal, error) {
+	j := prepare(Options{Dir: filepath.Dir(path)}, true)
+	j.path = path
+	err := j.look(ctx)
+	if err != nil && !errors.Is(err, ErrCorrupt) {
+		return nil, errors.Join(err, j.Close())
 	}
-	indexed, _, err := getMeta(ctx, w.c, metaIndexed)
-	if err != nil {
-		return err
-	}
-	if found && t.last > 0 {
-		r, ok, err := readRow(ctx, w.c, t.last)
-		if err != nil || !ok {
-			return fmt.Errorf("its newest event, %d, is unreadable: %w", t.last, err)
+	return j, err
+}
+
+// errBlank: a process that died at the first start left the file.
+var errBlank = fmt.Errorf("there is no journal in it yet: %w", fs.ErrNotExist)
+
+// look reads where the journal ends.
+func (j *Journal) look(ctx context.Context) error {
+	return j.damaged(j.pool.Use(ctx, func(c *conn) error {
+		if blank, err := tables.Blank(ctx, c); err != nil || blank {
+			return cmp.Or(err, errBlank)
 		}
-		w.ids.ms = r.id.Time()
-	} else {
-		t.first = 1
+		end, err := j.load(ctx, c)
+		j.applied.Store(end.at.Number)
+		if err == nil {
+			err = j.lookAtLog(ctx, c)
+		}
+		return err
+	}))
+}
+
+// prepare makes a Journal without opening anything.
+func prepare(o Options, readOnly bool) *Journal {
+	o = o.withDefaults()
+	j := &Journal{
+		opened: time.Now(),
+		opt:    o, path: filepath.Join(o.Dir, FileName), readOnly: readOnly,
+		queue: newQueue(o), tail: tail.New(1, 0), damage: integrity.NewLedger(o.Log), looks: make(signal, 1),
+		exceeded: make(chan int64),
+		counted:  Stats{Duplicates: map[event.Rule]int64{}, QueueLimit: o.QueueSize, MaxBytes: o.MaxBytes, Retention: o.Retention},
 	}
-	w.next = t.last + 1
-	if err := w.checkEnds(ctx, indexed); err != nil {
+	for r := range ruleCount {
+		j.counted.Duplicates[event.Rule(r)] = 0
+	}
+	j.commands.Store(rand.Uint64()) //nolint:gosec // a name, no secret
+	j.end = sync.OnceValue(j.close)
+	j.pool = database.NewPool(func() (*conn, error) { return j.connect("query_only(1)", "cache_size(-1000)") })
+	return j
+}
+
+// connect opens a connection to the database.
+func (j *Journal) connect(pragmas ...string) (*conn, error) {
+	options := ""
+	if j.readOnly {
+		options = database.ReadOnly(j.path)
+	}
+	return j.opt.open(j.path, options, pragmas...)
+}
+
+// start opens the database for writing and begins to work.
+func (j *Journal) start(ctx context.Context) (err error) {
+	if err := cmp.Or(integrity.Unfinished(j.opt.Dir), database.Orphaned(j.path)); err != nil {
 		return err
 	}
-	last := t.last
-	t.indexed = max(indexed, t.first-1)
-	err = w.c.rows(ctx, "SELECT "+columns+" FROM events WHERE seq > ? ORDER BY seq", []any{t.indexed}, func(v []driver.Value) error {
-		r, err := scanRow(v)
-		if err != nil {
+	if _, err := os.Stat(j.path); errors.Is(err, os.ErrNotExist) && j.opt.Import != nil {
+		if err := j.opt.Import(ctx, j.opt.Dir); err != nil {
 			return err
 		}
-		t.note(&r)
-		t.recent.push(r.Record)
-		return w.replay(&r.Record)
+	}
+	if err := datadir.Make(j.opt.Dir, j.path); err != nil {
+		return err
+	}
+	c, err := j.connect(tables.WriterPragmas()...)
+	if err != nil {
+		return err
+	}
+	w := &writer{j: j, c: c, mode: syncNow, tx: newTx(j, c)}
+	clean, err := w.begin(ctx)
+	if err != nil {
+		return errors.Join(err, c.Close())
+	}
+	beside, err := j.connect("synchronous(full)", "wal_autocheckpoint(0)", "cache_size(-64)")
+	if err != nil {
+		return errors.Join(err, c.Close(), w.closeNewest(false))
+	}
+	w.checkpoints = database.NewCheckpointer(beside)
+	j.w = w
+	if j.proposer != nil {
+		j.proposer.start(w.tx.log.ClusterState)
+	}
+	ctx, w.stopPatrol = context.WithCancel(context.WithoutCancel(ctx))
+	w.goroutines.Go(func() { j.damage.Patrol(ctx, j.readPage, !clean) })
+	w.goroutines.Go(w.run)
+	return nil
+}
+
+// begin reads where the journal ends and compares that with what the file newest
+// says.
+func (w *writer) begin(ctx context.Context) (clean bool, err error) {
+	j := w.j
+	if err := tables.Migrate(ctx, w.c); err != nil {
+		return false, err
+	}
+	said, ok, err := integrity.ReadNewest(filepath.Join(j.opt.Dir, integrity.NewestName))
+	if err != nil {
+		return false, err
+	}
+	end, err := j.load(ctx, w.c)
+	if err != nil {
+		return false, err
+	}
+	if j.opt.Cluster != nil {
+		return said.Closed, w.beginLog(ctx, end)
+	}
+	verdict := integrity.Judge(said, ok, j.Name(), end.last, end.at.Number)
+	end.at.Number = max(end.at.Number, said.Number)
+	if err := w.identify(verdict, end); err != nil {
+		return false, err
+	}
+	w.clock, w.ids, w.tx.next = newOwnClock(end.at, j.opt.Now()), tables.NewIDs(end.ms), verdict.Next+1
+	if said.Name == j.Name() {
+		w.synced = said.Synced
+	}
+	if err := w.openNewest(end.at.Number); err != nil {
+		return false, err
+	}
+	j.applied.Store(end.at.Number)
+	// From now on the journal may differ from the log that it followed.
+	if err := w.c.Exec("UPDATE cluster SET epoch = '' WHERE epoch <> ''"); err != nil {
+		return false, err
+	}
+	return said.Closed || verdict.Next == 0, datadir.SyncDir(j.opt.Dir)
+}
+
+// openNewest opens the file newest and writes it.
+func (w *writer) openNewest(number int64) (err error) {
+	path := filepath.Join(w.j.opt.Dir, integrity.NewestName)
+	if w.newest, err = integrity.OpenNewest(path, w.j.Name(), w.j.opt.noted); err == nil {
+		w.newest.Write(w.tx.next-1, number, w.synced)
+	}
+	return err
+}
+
+// closeNewest closes the file newest. In a cluster it makes that file, so that a
+// single node can go on with the journal.
+func (w *writer) closeNewest(clean bool) (err error) {
+	if w.newest == nil && clean {
+		err = w.openNewest(w.j.Applied())
+	}
+	if w.newest == nil || err != nil {
+		return err
+	}
+	return w.newest.Close(clean)
+}
+
+// identify gives the journal the name and the next number of a verdict.
+func (w *writer) identify(v integrity.Verdict, e end) error {
+	j, last := w.j, e.last
+	if v.Name == j.Name() {
+		return nil
+	}
+	err := w.c.Transaction(func() error {
+		if v.Next > last {
+			if err := w.c.Exec("INSERT INTO gaps (first, last, reason) VALUES (?,?,?)", v.Skip.First, v.Skip.Last, "restored"); err != nil {
+				return err
+			}
+		}
+		return w.c.Exec("INSERT OR REPLACE INTO journal (id, name, number, clock, wall, boot, last) VALUES (1,?,?,?,?,0,?)",
+			v.Name, e.at.Number, int64(e.at.Clock), tables.Nanos(e.at.Wall), v.Next)
 	})
 	if err != nil {
 		return err
 	}
-	t.last = last
-	return w.loadUnacked(ctx)
+	if j.Name() != "" {
+		v.Log(j.opt.Log, last)
+		j.damage.Lost(v.Lost)
+	}
+	if v.Next > last {
+		j.damage.Gap(v.Skip)
+	}
+	j.name.Store(v.Name)
+	j.tail.Skip(v.Next)
+	return nil
 }
 
-// replay folds an event that the lifecycle table may not know into it.
-func (w *writer) replay(r *event.Record) error {
-	if r.Dedupe.Rule != event.RuleLifecycle {
+// end is where a journal ends.
+type end struct {
+	at   snapshot.At // of the last command
+	ms   uint64      // the time of the newest event's id
+	last int64       // the last number that was given, or is skipped
+}
+
+// load reads the bounds and the name of the journal.
+func (j *Journal) load(ctx context.Context, c *conn) (e end, err error) {
+	var first, newest int64
+	for _, from := range []string{"", " INDEXED BY events_event WHERE event >= 0"} { // the second if the table is damaged
+		_, err = c.Ints(ctx, "SELECT (SELECT min(seq) FROM events"+from+"), (SELECT max(seq) FROM events"+from+")", nil, &first, &newest)
+		if !database.IsDamage(err) {
+			break
+		}
+	}
+	if err != nil {
+		return e, err
+	}
+	e.last, j.tail = newest, tail.New(max(first, 1), newest)
+	err = c.Rows(ctx, "SELECT name, number, clock, wall, last FROM journal", nil, func(v database.Row) error {
+		j.name.Store(v.Text(0))
+		e.last = max(newest, v.Int(4))
+		j.tail.Skip(e.last)
+		e.at = snapshot.At{Number: v.Int(1), Clock: snapshot.Clock(v.Int(2)), Wall: tables.Time(v.Int(3))}
 		return nil
-	}
-	tx := newTxn(w.j, w.c)
-	if err := tx.prefetchLife([]driver.Value{r.Dedupe.Key[:]}); err != nil {
-		return err
-	}
-	l := tx.lifecycle(r.Dedupe.Key)
-	l.apply(r)
-	w.j.tail.life[l.key] = l
-	return nil
-}
-
-// loadUnacked finds out which deliveries may be repeated: whether their 200 was
-// written is not known, or it is known that it wasn't.
-func (w *writer) loadUnacked(ctx context.Context) error {
-	t := w.j.tail
-	seq, list, err := getMeta(ctx, w.c, metaUnacked)
-	if err != nil {
-		return err
-	}
-	if seq != t.last {
-		err := w.c.rows(ctx, "SELECT unacked FROM events WHERE seq = ?", []any{t.last}, func(v []driver.Value) error {
-			list, _ = v[0].([]byte)
-			return errStop
+	})
+	if err == nil {
+		err = c.Rows(ctx, "SELECT first, last FROM gaps ORDER BY first", nil, func(v database.Row) error {
+			j.damage.Gap(integrity.Range{First: v.Int(0), Last: v.Int(1)})
+			return nil
 		})
-		if err != nil {
-			return err
-		}
 	}
-	seqs, from := parseUnacked(list)
-	for s := max(from, t.first, t.last-maxUnacked); from > 0 && s <= t.last; s++ {
-		seqs = append(seqs, s)
+	if err != nil || newest == 0 {
+		return e, err
 	}
-	now := w.j.opt.Now()
-	for _, s := range seqs {
-		r, ok, err := readRow(ctx, w.c, s)
-		if err != nil {
-			return err
+	err = c.Rows(ctx, "SELECT number, clock, id FROM events WHERE seq = ?", []any{newest}, func(v database.Row) error {
+		var id ulid.ULID
+		if copy(id[:], v.Blob(2)) != len(id) {
+			return database.Damaged("its id is malformed")
 		}
-		if ok && tracked(&r.Record) && now.Sub(time.UnixMilli(int64(r.id.Time()))) <= retryWindow {
-			w.j.unacked.add(keyOf(&r.Record), s, false)
+		e.ms = id.Time()
+		if number, clock := v.Int(0), snapshot.Clock(v.Int(1)); number > e.at.Number || clock > e.at.Clock { // the row of journal is older
+			e.at = snapshot.At{Number: max(number, e.at.Number), Clock: max(clock, e.at.Clock), Wall: time.UnixMilli(int64(e.ms))}
 		}
-	}
-	return nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
+		return nil
+	})
 	if err != nil {
-		return err
+		err = fmt.Errorf("its newest event, %d, can't be read: %w", newest, err)
 	}
-	defer func() { _ = d.Close() }()
-	return d.Sync()
+	return e, err
 }

@@ -3,6 +3,7 @@ package journal
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,9 +11,11 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"kazoohook/internal/event"
+	"kazoohook/internal/journal/database"
+	"kazoohook/internal/journal/integrity"
+	"kazoohook/internal/journal/tables"
+	"kazoohook/internal/snapshot"
 )
 
 func TestFilesAreOwnersOnly(t *testing.T) {
@@ -23,7 +26,7 @@ func TestFilesAreOwnersOnly(t *testing.T) {
 	if st, err := os.Stat(dir); err != nil || st.Mode().Perm() != 0o700 {
 		t.Errorf("directory: %v, %v", st.Mode(), err)
 	}
-	for _, name := range []string{fileName, fileName + "-wal", fileName + "-shm", "lock"} {
+	for _, name := range []string{FileName, FileName + "-wal", FileName + "-shm", database.LockName, integrity.NewestName} {
 		if st, err := os.Stat(filepath.Join(dir, name)); err != nil || st.Mode().Perm() != 0o600 {
 			t.Errorf("%s: %v, %v", name, st, err)
 		}
@@ -44,33 +47,9 @@ func TestSecondProcess(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	out, err := exec.CommandContext(t.Context(), "flock", "-n", filepath.Join(j.opt.Dir, "lock"), "true").CombinedOutput() //nolint:gosec // our own directory
+	out, err := exec.CommandContext(t.Context(), "flock", "-n", filepath.Join(j.opt.Dir, database.LockName), "true").CombinedOutput() //nolint:gosec // our own directory
 	if err == nil {
 		t.Errorf("another process could lock the directory: %s", out)
-	}
-}
-
-// A child that is just being started has a copy of the lock's descriptor.
-func TestLockEndsWithRelease(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	l, err := lockDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	inherited, err := unix.Dup(int(l.f.Fd()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = unix.Close(inherited) })
-	if err := l.release(); err != nil {
-		t.Fatal(err)
-	}
-	if l, err = lockDir(dir); err != nil {
-		t.Fatal(err)
-	}
-	if err := l.release(); err != nil {
-		t.Error(err)
 	}
 }
 
@@ -84,7 +63,7 @@ func TestOpenReadOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	recs, err := j.Query(t.Context(), event.Query{Objects: []string{sample(35, event.Edited).ObjectID}})
+	recs, _, err := j.Query(t.Context(), event.Query{Objects: []string{sample(35, event.Edited).ObjectID}})
 	if err != nil || len(recs) != 1 || recs[0].Seq != 35 {
 		t.Errorf("query: %v, %v", recs, err)
 	}
@@ -100,6 +79,38 @@ func TestOpenReadOnly(t *testing.T) {
 	openTest(t, Options{Dir: dir})
 }
 
+// TestBlankDatabase is what a kill leaves between the creation of the database and its
+// first transaction: there is no journal yet, and a start begins one.
+func TestBlankDatabase(t *testing.T) {
+	t.Parallel()
+	for name, leave := range map[string]func(path string) error{
+		"an empty file": func(path string) error { return os.WriteFile(path, nil, 0o600) },
+		"a database without tables": func(path string) error {
+			c, err := database.Open(path, "", tables.WriterPragmas()...)
+			if err == nil {
+				err = errors.Join(c.Script(t.Context(), "BEGIN IMMEDIATE; COMMIT"), c.Close())
+			}
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			path := filepath.Join(dir, FileName)
+			if err := leave(path); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := OpenReadOnly(t.Context(), Options{Dir: dir}); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "no journal in it yet") {
+				t.Errorf("read only: %v", err)
+			}
+			if _, err := OpenFile(t.Context(), path); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("the file: %v", err)
+			}
+			mustAppend(t, openTest(t, Options{Dir: dir}), sample(1, event.Edited))
+		})
+	}
+}
+
 func TestOpenFails(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "file")
@@ -110,14 +121,14 @@ func TestOpenFails(t *testing.T) {
 		t.Error("opened a file as a directory")
 	}
 	dir := t.TempDir()
-	if err := os.Mkdir(filepath.Join(dir, fileName), 0o700); err != nil {
+	if err := os.Mkdir(filepath.Join(dir, FileName), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Open(t.Context(), Options{Dir: dir}); err == nil {
 		t.Error("opened a directory as a file")
 	}
 	dir = t.TempDir()
-	if err := os.Mkdir(filepath.Join(dir, "lock"), 0o700); err != nil {
+	if err := os.Mkdir(filepath.Join(dir, database.LockName), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Open(t.Context(), Options{Dir: dir}); err == nil {
@@ -131,11 +142,11 @@ func TestNewerSchema(t *testing.T) {
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
 	}
-	c, err := openConn(j.path)
+	c, err := database.Open(j.path, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(c.script(t.Context(), "PRAGMA user_version=99"), c.close()); err != nil {
+	if err := errors.Join(c.Script(t.Context(), "PRAGMA user_version=99"), c.Close()); err != nil {
 		t.Fatal(err)
 	}
 	_, err = Open(t.Context(), j.opt)
@@ -146,25 +157,25 @@ func TestNewerSchema(t *testing.T) {
 
 func TestMigrationFails(t *testing.T) {
 	t.Parallel()
-	c, err := openConn(filepath.Join(t.TempDir(), fileName))
+	c, err := database.Open(filepath.Join(t.TempDir(), FileName), "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = c.close() })
-	if err := c.script(t.Context(), "CREATE TABLE names (x)"); err != nil {
+	t.Cleanup(func() { _ = c.Close() })
+	if err := c.Script(t.Context(), "CREATE TABLE names (x)"); err != nil {
 		t.Fatal(err)
 	}
-	if err := migrate(t.Context(), c); err == nil || !strings.Contains(err.Error(), "migrate from schema 0") {
+	if err := tables.Migrate(t.Context(), c); err == nil || !strings.Contains(err.Error(), "migrate from schema 0") {
 		t.Errorf("got %v", err)
 	}
-	var tables int64
-	if _, err := c.ints(t.Context(), "SELECT count(*) FROM sqlite_schema", nil, &tables); err != nil || tables != 1 {
-		t.Errorf("%d tables left by half a migration, %v", tables, err)
+	var left int64
+	if _, err := c.Ints(t.Context(), "SELECT count(*) FROM sqlite_schema", nil, &left); err != nil || left != 1 {
+		t.Errorf("a failed migration left %d tables, %v", left, err)
 	}
 }
 
-// After a crash the newest events are found although no table knows them.
-func TestCrashBeforeMerge(t *testing.T) {
+// After a crash everything is found.
+func TestCrash(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	j := openTest(t, Options{Now: c.now})
@@ -174,78 +185,80 @@ func TestCrashBeforeMerge(t *testing.T) {
 	mustAppend(t, j, d)
 	dir := t.TempDir()
 	copyFiles(t, j.opt.Dir, dir)
+	name := j.Name()
 	j = openTest(t, Options{Dir: dir, Now: c.now})
 	for _, r := range []event.Record{rec(3), rec(20), d} {
 		if a := mustAppend(t, j, r); !a.Duplicate {
 			t.Errorf("%s is new after a crash", r.Event)
 		}
 	}
-	if recs, err := j.Query(t.Context(), event.Query{Events: []string{"user.*"}}); err != nil || len(recs) != 1 {
+	if recs, _, err := j.Query(t.Context(), event.Query{Events: []string{"user.*"}}); err != nil || len(recs) != 1 {
 		t.Errorf("query: %d, %v", len(recs), err)
 	}
-	settle(t, j)
-	if recs, err := j.Query(t.Context(), event.Query{Events: []string{"channel.*"}}); err != nil || len(recs) != 20 {
+	if recs, _, err := j.Query(t.Context(), event.Query{Events: []string{"channel.*"}}); err != nil || len(recs) != 20 {
 		t.Errorf("query: %d, %v", len(recs), err)
+	}
+	if j.Name() != name || len(name) != 8 {
+		t.Errorf("the journal was called %q, and is %q", name, j.Name())
 	}
 }
 
-func TestUnackedList(t *testing.T) {
+// The journal's clock advances by the time between two processes, also if the wall clock
+// was once ahead. The times in events' ids don't go back, so they don't show that time.
+func TestClockThatWasAhead(t *testing.T) {
+	t.Parallel()
+	for _, ahead := range []time.Duration{0, 24 * time.Hour} {
+		c := newClock()
+		j := openTest(t, Options{Dir: memoryDir(t), Now: c.now})
+		c.add(ahead)
+		mustAppend(t, j, content(1))
+		c.add(-ahead)
+		c.add(time.Minute)
+		mustAppend(t, j, sample(2, event.Deleted))
+		c.add(5 * time.Minute)
+		mustAppend(t, j, sample(2, event.Edited)) // restored, and not looked up yet
+		dir := t.TempDir()
+		copyFiles(t, j.opt.Dir, dir) // a power cut
+		c.add(2 * time.Hour)
+		j = openTest(t, Options{Dir: dir, Now: c.now})
+		if a := mustAppend(t, j, sample(2, event.Deleted)); a.Duplicate {
+			t.Errorf("%v ahead: %+v", ahead, a)
+		}
+	}
+}
+
+// In an older journal the row of the table journal may be older than the newest event, or
+// have its number, but not its time.
+func TestEndOfJournal(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	u := newUnacked(c.now)
-	key := func(i int) deliveryKey { return deliveryKey{key: event.Key{byte(i), byte(i >> 8), byte(i >> 16)}} }
-	for i := range maxListed {
-		u.add(key(i), int64(i)+10, false)
-	}
-	if seqs, from := parseUnacked(u.list(nil)); len(seqs) != maxListed || from != 0 {
-		t.Errorf("%d listed, from %d", len(seqs), from)
-	}
-	if seqs, from := parseUnacked(u.list([]opened{{seq: 5}})); len(seqs) != 0 || from != 5 {
-		t.Errorf("%d listed, from %d", len(seqs), from)
-	}
-	if seqs, from := parseUnacked([]byte{2, 0x80}); len(seqs) != 1 || from != 0 {
-		t.Errorf("broken list: %v, %d", seqs, from)
-	}
-	for i := range maxUnacked + 10 {
-		u.add(key(i), int64(i), false)
-	}
-	if u.count > maxUnacked {
-		t.Errorf("%d are remembered", u.count)
-	}
+	j := openTest(t, Options{Dir: memoryDir(t), Now: c.now})
 	c.add(time.Hour)
-	u.add(key(1<<18), 1, false)
-	u.sweep()
-	if u.count != 1 {
-		t.Errorf("%d are remembered after an hour", u.count)
-	}
-	u.done(key(7), 7, true) // unknown by now
-	for i := range int64(3) {
-		u.add(key(9), i, true)
-	}
-	for _, i := range []int64{1, 2, 0} { // inner, first, last
-		u.done(key(9), i, true)
-	}
-	if len(u.byKey) != 1 || u.count != 1 {
-		t.Errorf("%d keys, %d entries", len(u.byKey), u.count)
-	}
-}
-
-// So many unanswered at a crash that only the first is listed.
-func TestManyUnackedAtCrash(t *testing.T) {
-	t.Parallel()
-	c := newClock()
-	j := openTest(t, Options{Now: c.now})
-	const n = maxListed + 50
-	rec := func(i int64) event.Record { r := sample(i, event.Edited); r.ReceivedAt = c.now(); return r }
-	for i := range int64(n) {
-		mustAppend(t, j, rec(i))
-	}
+	mustAppend(t, j, content(1))
+	number, clock, wall := j.Applied(), j.w.clock.last.Clock, c.now()
 	dir := t.TempDir()
 	copyFiles(t, j.opt.Dir, dir)
-	j = openTest(t, Options{Dir: dir, Now: c.now})
-	for i := range int64(n) {
-		if a := mustAppend(t, j, rec(i)); !a.Duplicate {
-			t.Fatalf("delivery %d is new after a crash", i)
+	for name, row := range map[string]struct {
+		number int64
+		clock  snapshot.Clock
+		wall   time.Time
+		want   snapshot.At
+	}{
+		"older":               {number - 1, clock - 1, wall.Add(-time.Hour), snapshot.At{Number: number, Clock: clock, Wall: wall}},
+		"with another time":   {number, clock, wall.Add(-time.Minute), snapshot.At{Number: number, Clock: clock, Wall: wall.Add(-time.Minute)}},
+		"newer":               {number + 1, clock + 1, wall.Add(time.Minute), snapshot.At{Number: number + 1, Clock: clock + 1, Wall: wall.Add(time.Minute)}},
+		"restored from older": {number + 9, clock - 1, wall.Add(-time.Hour), snapshot.At{Number: number + 9, Clock: clock, Wall: wall}},
+	} {
+		k, err := database.Open(filepath.Join(dir, FileName), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := k.Exec("UPDATE journal SET number = ?, clock = ?, wall = ?", row.number, int64(row.clock), row.wall.UnixNano()); err != nil {
+			t.Fatal(err)
+		}
+		end, err := prepare(Options{Dir: dir}, true).load(t.Context(), k)
+		if err := errors.Join(err, k.Close()); err != nil || end.at.Number != row.want.Number || end.at.Clock != row.want.Clock || !end.at.Wall.Equal(row.want.Wall) {
+			t.Errorf("%s: %+v, want %+v, %v", name, end.at, row.want, err)
 		}
 	}
 }

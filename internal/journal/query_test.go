@@ -8,10 +8,11 @@ import (
 	"time"
 
 	"kazoohook/internal/event"
+	"kazoohook/internal/journal/search"
 )
 
-// mixed is a journal of n events of few accounts, names and objects, some of
-// them received long before they were stored.
+// mixed appends n events of few accounts, names and objects. Some of them were
+// received long before they are stored.
 func mixed(t testing.TB, j *Journal, c *clock, r *rand.Rand, n int) (all []event.Record) {
 	t.Helper()
 	for i := range n {
@@ -37,14 +38,11 @@ func mixed(t testing.TB, j *Journal, c *clock, r *rand.Rand, n int) (all []event
 		}
 		rec.Seq, rec.ID = a.Seq, a.ID
 		all = append(all, rec)
-		if r.IntN(n/3) == 0 {
-			flush(t, j)
-		}
 	}
 	return all
 }
 
-// What the plan finds is what looking at every event finds.
+// A query by the indexes finds the same as a look at every event.
 func TestQueryFindsAll(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same every time
@@ -66,8 +64,6 @@ func TestQueryFindsAll(t *testing.T) {
 			}
 		}
 	}
-	check()
-	flush(t, j)
 	check()
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
@@ -93,6 +89,9 @@ func randomQuery(r *rand.Rand, all []event.Record) (q event.Query) {
 	}
 	if r.IntN(3) == 0 {
 		q.Objects = pick("object1", "object7", "object33", "absent", "")
+	}
+	if r.IntN(3) == 0 {
+		q.Sources = [][]event.Source{{event.SourceWebhook}, {event.SourceRecovered}, {event.SourceResync, event.SourceRecovered}}[r.IntN(3)]
 	}
 	if r.IntN(5) == 0 {
 		q.Text = "A1"
@@ -133,7 +132,7 @@ func compareQuery(t *testing.T, j *Journal, q event.Query, all []event.Record) {
 		limit = DefaultLimit
 	}
 	want = want[:min(limit, len(want))]
-	recs, err := j.Query(t.Context(), q)
+	recs, _, err := j.Query(t.Context(), q)
 	if err != nil {
 		t.Errorf("%+v: %v", q, err)
 	}
@@ -145,13 +144,12 @@ func compareQuery(t *testing.T, j *Journal, q event.Query, all []event.Record) {
 	}
 }
 
-// A long range is read in portions, and more names than the index is asked for
-// at once are found by looking at all.
+// Long runs are read in pages, and many runs are merged.
 func TestQueryLarge(t *testing.T) {
 	t.Parallel()
 	const span = 500
 	const n = 5 * span / 2
-	j := openTest(t, Options{Dir: memoryDir(t), span: span})
+	j := openTest(t, Options{Dir: memoryDir(t)})
 	fill(t, j, n, func(i int64) event.Record {
 		r := sample(i, event.Edited)
 		r.AccountID = fmt.Sprintf("account%04d", i%100)
@@ -162,7 +160,7 @@ func TestQueryLarge(t *testing.T) {
 		{Accounts: []string{"account*"}, Limit: n}, {Accounts: []string{"account*"}, Limit: n, OldestFirst: true},
 		{Accounts: []string{"account001*"}, Limit: n}, {Accounts: []string{"account000*", "account0099"}, Limit: n, OldestFirst: true},
 	} {
-		recs, err := j.Query(t.Context(), q)
+		recs, _, err := j.Query(t.Context(), q)
 		count, cerr := j.Count(t.Context(), q)
 		if err != nil || cerr != nil || int64(len(recs)) != count {
 			t.Errorf("%+v: %d found, %d counted, %v, %v", q, len(recs), count, err, cerr)
@@ -172,6 +170,33 @@ func TestQueryLarge(t *testing.T) {
 				t.Fatalf("%+v: %d out of order or wrong", q, r.Seq)
 			}
 		}
+	}
+}
+
+// A query that finds little stops after 20,000 events and returns where to go on.
+func TestQueryStopsAndGoesOn(t *testing.T) {
+	t.Parallel()
+	if slow {
+		t.Skip("it takes long, and has nothing to race")
+	}
+	const n = search.MaxLooks + 500
+	j := openTest(t, Options{Dir: memoryDir(t)})
+	fill(t, j, n, func(i int64) event.Record { return sample(i, event.Edited) })
+	first, err := j.Get(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := event.Query{Text: string(first.Body)}
+	recs, next, err := j.Query(t.Context(), q)
+	if err != nil || len(recs) != 0 || next != n-search.MaxLooks+1 {
+		t.Fatalf("%d found, next %d, %v", len(recs), next, err)
+	}
+	q.Before = next
+	if recs, next, err = j.Query(t.Context(), q); err != nil || len(recs) != 1 || recs[0].Seq != 1 || next != 0 {
+		t.Errorf("%d found, next %d, %v", len(recs), next, err)
+	}
+	if k, err := j.Count(t.Context(), event.Query{Text: string(first.Body)}); k != 1 || err != nil {
+		t.Errorf("%d counted, %v", k, err)
 	}
 }
 

@@ -1,112 +1,131 @@
 package journal
 
 import (
+	"slices"
 	"sync"
-
-	"kazoohook/internal/event"
 )
 
-// request is something for the writer to do: store an event, or another change,
-// or both in one transaction.
-type request struct {
-	append bool // store rec
-	rec    event.Record
-	op     func(*txn) error
-	done   chan struct{} // gets one value when it is carried out
+// work is a command on its way through the writer, and its result.
+type work struct {
+	cmd   command
+	entry *entry        // its place in a cluster's log; nil on a single node
+	done  chan struct{} // gets one value when the command is applied; nil: nobody waits
 
-	appended event.Appended
-	err      error
+	result
+	err  error
+	held bool // its event is on disk, whether or not its transaction succeeds
 }
 
-// queue is what waits for the writer: bounded, because whoever waits holds a
-// connection and a body, and Kazoo's own client waits better than we do.
+// queue is what waits for the writer. It is bounded, because each waiting
+// request holds a connection and a body, and Kazoo's client can wait at less
+// cost.
 type queue struct {
 	maxLen   int
 	maxBytes int64
-	wake     chan struct{} // holds one token while there may be something
+	wake     signal // while there may be something
 
 	mu      sync.Mutex
-	appends []*request // somebody waits to answer Kazoo
-	ops     []*request // can wait for the next sync that happens anyway
-	bytes   int64
+	lists   [3][]*work // in the order in which they go into a transaction
+	bytes   int64      // of the requests' bodies
+	hurry   bool       // one of others must not wait for a request
 	closed  bool
+	entries entries // in a cluster; the lists then hold only what doesn't go through the log
 }
+
+// The lists of a queue.
+const (
+	outcomes = iota // nobody waits for them
+	others          // they can wait for the next transaction
+	requests        // somebody waits to answer Kazoo
+)
 
 func newQueue(o Options) *queue {
-	return &queue{maxLen: o.QueueSize, maxBytes: o.QueueBytes, wake: make(chan struct{}, 1)}
+	return &queue{maxLen: o.QueueSize, maxBytes: o.QueueBytes, wake: make(signal, 1), entries: entries{room: make(signal, 1)}}
 }
 
-func (q *queue) push(r *request) error {
+func (q *queue) push(w *work) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
 		return ErrClosed
 	}
-	if !r.append {
-		q.ops = append(q.ops, r)
-	} else {
-		n := int64(len(r.rec.Body))
-		if len(q.appends) >= q.maxLen || (q.bytes+n > q.maxBytes && len(q.appends) > 0) {
+	list := others
+	switch cmd := w.cmd.(type) {
+	case *request:
+		n := int64(len(cmd.Rec.Body))
+		if len(q.lists[requests]) >= q.maxLen || (q.bytes+n > q.maxBytes && len(q.lists[requests]) > 0) {
 			return ErrOverloaded
 		}
-		q.appends = append(q.appends, r)
+		list = requests
 		q.bytes += n
+	case *outcome:
+		list = outcomes
+	case hurried:
+		q.hurry = true
 	}
-	q.signal()
+	q.lists[list] = append(q.lists[list], w)
+	if list != outcomes { // they are no reason to wake the writer
+		q.wake.signal()
+	}
 	return nil
 }
 
-func (q *queue) signal() {
-	select {
-	case q.wake <- struct{}{}:
-	default:
+// withdraw takes back a request that its caller no longer waits for, unless the
+// writer has it already.
+func (q *queue) withdraw(w *work) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if i := slices.Index(q.lists[requests], w); i >= 0 {
+		q.bytes -= int64(len(w.cmd.(*request).Rec.Body))
+		q.lists[requests] = slices.Delete(q.lists[requests], i, i+1)
 	}
 }
 
-// Bounds of one transaction: enough to make its sync cheap, not so much that
-// the first of it waits long.
+// Limits of one transaction: large enough to make its sync cheap, small enough that
+// its first command doesn't wait long.
 const (
 	maxBatch      = 1024
 	maxBatchBytes = 4 << 20
 )
 
-// take moves what goes into the next transaction to dst: appends up to the
-// bounds, then all ops.
-func (q *queue) take(dst []*request) []*request {
+// take moves the commands of the next transaction to dst: outcomes of answers, then
+// others, then requests up to the limits; or, if no others wait, entries.
+func (q *queue) take(dst []*work) []*work {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	n, bytes := 0, int64(0)
-	for n < len(q.appends) && n < maxBatch && (n == 0 || bytes < maxBatchBytes) {
-		bytes += int64(len(q.appends[n].rec.Body))
-		n++
+	if len(q.entries.list) > 0 && len(q.lists[others]) == 0 {
+		return q.entries.take(dst)
 	}
-	dst = append(dst, q.appends[:n]...)
-	dst = append(dst, q.ops...)
-	rest := copy(q.appends, q.appends[n:])
-	clear(q.appends[rest:])
-	q.appends = q.appends[:rest]
-	clear(q.ops)
-	q.ops = q.ops[:0]
-	q.bytes -= bytes
+	for i := range q.lists {
+		n, bytes := len(q.lists[i]), int64(0)
+		if i == requests {
+			for n = 0; n < len(q.lists[i]) && n < maxBatch && bytes < maxBatchBytes; n++ {
+				bytes += int64(len(q.lists[i][n].cmd.(*request).Rec.Body))
+			}
+		}
+		dst = append(dst, q.lists[i][:n]...)
+		q.lists[i] = slices.Delete(q.lists[i], 0, n)
+		q.bytes -= bytes
+	}
+	q.hurry = false
 	return dst
 }
 
-// waiting counts what is queued.
-func (q *queue) waiting() (appends, ops int) {
+// load is how much is queued.
+type load struct {
+	entries, requests, others, outcomes int
+	hurry, awaited, closed              bool
+}
+
+func (q *queue) load() load {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.appends), len(q.ops)
+	return load{len(q.entries.list), len(q.lists[requests]), len(q.lists[others]), len(q.lists[outcomes]), q.hurry, q.entries.awaited, q.closed}
 }
 
 func (q *queue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.closed = true
-	q.signal()
-}
-
-func (q *queue) isClosed() bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.closed
+	q.wake.signal()
 }

@@ -2,6 +2,6 @@
 
 package journal
 
-// slow says that SQLite, Go code here, runs some twenty times slower: tests that
-// try many cases try fewer.
+// slow says that SQLite, which is Go code here, runs about twenty times slower. Tests
+// with many cases try fewer.
 const slow = true

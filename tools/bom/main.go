@@ -1,6 +1,6 @@
-// Command bom checks a software bill of materials (CycloneDX, JSON) against the
-// program it belongs to: every module that the Go toolchain wrote into the
-// binary must be listed with its version, and no other.
+// Command bom checks a software bill of materials (CycloneDX, JSON) against its
+// program: it must list exactly the modules that the Go toolchain wrote into the
+// binary, each with its version.
 //
 //	go run -C tools ./bom BOM BINARY
 package main
@@ -41,7 +41,7 @@ func run(args []string) error {
 	return nil
 }
 
-// bill is what we read of a bill of materials.
+// bill has the fields of a bill of materials that we read.
 type bill struct {
 	Format     string `json:"bomFormat"`
 	Components []struct {
@@ -54,11 +54,11 @@ type bill struct {
 	} `json:"components"`
 }
 
-// standard is the name under which a bill may list the standard library, which is
-// no module.
+// standard is the name under which a bill may list the standard library, which is not
+// a module.
 const standard = "std"
 
-// compare returns how many modules there are.
+// compare compares a bill with the modules and returns their number.
 func compare(raw []byte, modules []*debug.Module) (int, error) {
 	var b bill
 	if err := json.Unmarshal(raw, &b); err != nil {

@@ -1,10 +1,10 @@
-// Command coverage prints which share of the statements the tests ran, by
-// package, and fails if it is below a floor.
+// Command coverage prints the share of statements that the tests ran, by package, and
+// fails if a share is below its floor.
 //
 //	go run -C tools ./coverage [-without PACKAGE]... [-floor PACKAGE=PERCENT]... PROFILE
 //
-// PACKAGE is a directory of the module; the floor of all together is named
-// "total". Packages -without are printed and not counted in the total.
+// PACKAGE is a directory of the module; "total" is the floor of all together.
+// Packages -without are printed but not counted in the total.
 package main
 
 import (
@@ -53,7 +53,7 @@ func run(c check, args []string, out io.Writer) error {
 	return c.report(packages, out)
 }
 
-// check is what is asked of the figures.
+// check has the required figures.
 type check struct {
 	module  string
 	without []string
@@ -70,7 +70,7 @@ func (c check) floor(s string) error {
 	return nil
 }
 
-// report prints the figures; the error names each that is too low.
+// report prints the figures. The error names each figure that is too low.
 func (c check) report(packages map[string]tally, out io.Writer) error {
 	figures := map[string]tally{}
 	var all tally

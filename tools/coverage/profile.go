@@ -24,9 +24,9 @@ func (t *tally) add(o tally) {
 	t.Covered += o.Covered
 }
 
-// readProfile counts a coverage profile of go test by package. With -coverpkg
-// each test binary reports on every package, so a block comes many times; it is
-// covered if one of them ran it.
+// readProfile counts a coverage profile of go test by package. With -coverpkg each
+// test binary reports on every package, so a block comes many times. It is covered if
+// one binary ran it.
 func readProfile(r io.Reader) (map[string]tally, error) {
 	type block struct {
 		statements int
@@ -42,7 +42,7 @@ func readProfile(r io.Reader) (map[string]tally, error) {
 		// kazoohook/server/server.go:12.34,15.2 3 1
 		fields := strings.Fields(text)
 		if len(fields) != 3 {
-			return nil, fmt.Errorf("line %d: %q is no block", n, text)
+			return nil, fmt.Errorf("line %d: %q is not a block", n, text)
 		}
 		statements, err := strconv.Atoi(fields[1])
 		if err != nil {

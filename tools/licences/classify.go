@@ -2,15 +2,15 @@ package main
 
 import "strings"
 
-// licence is a kind of licence and the sentences that only it has.
+// licence is a kind of licence with the sentences that only this licence has.
 type licence struct {
 	name       string
 	permissive bool
 	sentences  []string // all of them, in lower case, words separated by one space
 }
 
-// The restrictive ones come first: a file that holds one of them and another is
-// for a person to look at.
+// licences lists restrictive licences first, so that a file with one of them and a
+// permissive one is refused, and a person must look at it.
 func licences() []licence {
 	return []licence{
 		{"MPL-2.0", false, []string{"mozilla public license"}}, // its text names those below
@@ -33,13 +33,14 @@ func licences() []licence {
 		{"ISC", true, []string{"permission to use, copy, modify, and distribute this software for any purpose with or without fee is hereby granted"}},
 		{"MIT", true, []string{"permission is hereby granted, free of charge, to any person obtaining a copy of this software"}},
 		{"Unlicense", true, []string{"this is free and unencumbered software released into the public domain"}},
+		{"CC0-1.0", true, []string{"creative commons legal code", "cc0 1.0"}},
 		{"public domain", true, []string{"the author disclaims copyright to this source code"}},
 		{"public domain", true, []string{"has been dedicated to the public domain by the authors"}},
 	}
 }
 
-// reviewed are files that a person has read because they are no licence of the
-// module's code, with what they are instead.
+// reviewed lists files that a person has read and that are not a licence of the
+// module's code, with what they are.
 func reviewed() map[string]string {
 	return map[string]string{
 		"modernc.org/memory LICENSE-LOGO":         "where the picture in its README comes from",
@@ -47,8 +48,8 @@ func reviewed() map[string]string {
 	}
 }
 
-// classify names the licence that a text is, and says whether it permits use in
-// a program under any terms.
+// classify names the licence of a text, and reports whether it permits use in a
+// program under any terms.
 func classify(text []byte) (name string, permissive bool) {
 	flat := strings.Join(strings.Fields(strings.ToLower(string(text))), " ")
 	for _, l := range licences() {

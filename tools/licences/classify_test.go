@@ -28,6 +28,7 @@ func TestClassify(t *testing.T) {
 		"GPL":            {"GNU GENERAL PUBLIC LICENSE\n Version 3", "GPL", false},
 		"dual":           {string(golang) + "or, at your option, the GNU Affero General Public License", "AGPL", false},
 		"MPL":            {"Mozilla Public License Version 2.0 ... GNU General Public License", "MPL-2.0", false},
+		"CC0":            {"released with CC0 1.0.\n Creative Commons Legal Code\n", "CC0-1.0", true},
 		"unknown":        {"All rights reserved.", "of a kind that is not known here", false},
 		"empty":          {"", "of a kind that is not known here", false},
 	} {

@@ -1,5 +1,5 @@
-// Command licences lists the licences of the modules that end up in the program
-// and fails if one is missing or not permissive.
+// Command licences lists the licences of the modules in the program, and fails if one
+// is missing or not permissive.
 //
 //	go run -C tools ./licences            # of the module above
 //	go run -C tools ./licences -texts     # with the full texts, to go with a binary
@@ -31,10 +31,10 @@ func main() {
 	}
 }
 
-// run checks what the packages (default: all) of the module in dir are made of.
+// run checks the dependencies of the packages (default: the program) of the module in dir.
 func run(ctx context.Context, dir string, packages []string, texts bool, out io.Writer) error {
 	if len(packages) == 0 {
-		packages = []string{"./..."}
+		packages = []string{"./cmd/kazoohook"}
 	}
 	modules, err := dependencies(ctx, dir, packages)
 	if err != nil {
@@ -79,8 +79,8 @@ type module struct {
 	Main               bool
 }
 
-// dependencies are the modules that the packages are built from, without the
-// main module and without what only tests need.
+// dependencies returns the modules that the packages are built from, without the main
+// module and modules that only tests need.
 func dependencies(ctx context.Context, dir string, packages []string) ([]module, error) {
 	args := append([]string{"list", "-deps", "-json=Module"}, packages...)
 	cmd := exec.CommandContext(ctx, "go", args...)
@@ -109,7 +109,7 @@ func dependencies(ctx context.Context, dir string, packages []string) ([]module,
 	return modules, nil
 }
 
-// licenceFiles are the files of a module's root that may state a licence.
+// licenceFiles returns the files in a module's root that may be a licence.
 func licenceFiles(dir string) (map[string][]byte, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {

@@ -7,18 +7,18 @@ import (
 	"syscall"
 )
 
-// dieWithParent ends the receiver when this process is gone, however it goes.
+// dieWithParent makes the receiver end with this process, in whatever way that ends.
 func dieWithParent() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }
 
 // diskSize leaves room for a journal of tens of thousands of events.
 const diskSize = 64 << 20
 
-// disk is the place of the data directory, if it can be had a small file system
-// of its own, which can be filled.
+// disk is the place of the data directory. If mounting is permitted, it is a small
+// file system of its own, which can be filled.
 type disk struct {
 	dir     string
 	mounted bool
-	why     string // it is not
+	why     string // the reason why it is not mounted
 }
 
 func newDisk(dir string, own bool) (*disk, error) {
@@ -40,7 +40,7 @@ func newDisk(dir string, own bool) (*disk, error) {
 
 func (d *disk) filler() string { return filepath.Join(d.dir, "filler") }
 
-// fill takes all the room there is.
+// fill uses up all space.
 func (d *disk) fill() error {
 	if !d.mounted {
 		return nil
@@ -58,7 +58,7 @@ func (d *disk) fill() error {
 	return f.Close()
 }
 
-// free gives it back.
+// free ends that.
 func (d *disk) free() error {
 	if !d.mounted {
 		return nil

@@ -10,23 +10,30 @@ import (
 	"time"
 )
 
-// Lines is what the receiver printed, over all its lives.
+// Lines collects the receiver's output, over all its lives.
 type Lines struct {
 	mu        sync.Mutex
 	events    map[string]Event // by event_id
-	lines     int              // that told of an event
-	objects   map[string]bool  // event and object
+	lines     int              // of events
+	repeats   []repeat
+	turns     []time.Time // when a node of a cluster began to lead
 	conflicts []string
 	resyncs   []time.Time // ends of complete comparisons
 	baseline  bool
-	held      bool // a comparison waits for a person's word
+	held      bool // a comparison waits for confirmation
 	messages  map[string]int
-	repeated  int // deliveries taken as repetitions
+	repeated  int // requests that were duplicates
 	panics    []string
 }
 
+// repeat is a further line of an event.
+type repeat struct {
+	seq int64
+	at  time.Time
+}
+
 func newLines() *Lines {
-	return &Lines{events: map[string]Event{}, objects: map[string]bool{}, messages: map[string]int{}}
+	return &Lines{events: map[string]Event{}, messages: map[string]int{}}
 }
 
 // Take reads one whole line.
@@ -60,11 +67,11 @@ func (l *Lines) Take(line []byte) {
 	l.lines++
 	if before, ok := l.events[e.ID]; ok {
 		e.seen = before.seen
+		l.repeats = append(l.repeats, repeat{e.Seq, time.Now()})
 	} else {
 		e.seen = time.Now()
 	}
 	l.events[e.ID] = e
-	l.objects[e.Event+" "+e.ObjectID] = true
 }
 
 func (l *Lines) note(level, message string, duplicate bool, line []byte) {
@@ -74,25 +81,20 @@ func (l *Lines) note(level, message string, duplicate bool, line []byte) {
 		l.messages[level+": "+message]++
 	}
 	switch {
-	case strings.HasPrefix(message, "delivery taken") && duplicate:
+	case strings.HasPrefix(message, "request taken") && duplicate:
 		l.repeated++
-	case strings.HasPrefix(message, "resync: the first look"):
+	case strings.HasPrefix(message, "resync: the first listing"):
 		l.baseline = true
 		l.resyncs = append(l.resyncs, time.Now())
 	case strings.HasPrefix(message, "resync: Kazoo's objects were compared"):
 		l.resyncs = append(l.resyncs, time.Now())
-	case strings.HasPrefix(message, "more objects are gone from Kazoo than may vanish"):
+	case strings.HasPrefix(message, "too many objects are ") && strings.Contains(message, "confirm"):
 		l.held = true
+	case message == "this node leads the cluster":
+		l.turns = append(l.turns, time.Now())
 	case strings.HasPrefix(message, "panic"):
 		l.panics = append(l.panics, string(bytes.Clone(line)))
 	}
-}
-
-// logged reports whether the log has an event of that name of an object.
-func (l *Lines) logged(event, objectID string) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.objects[event+" "+objectID]
 }
 
 // hasBaseline reports that a first comparison was complete.
@@ -102,7 +104,7 @@ func (l *Lines) hasBaseline() bool {
 	return l.baseline
 }
 
-// takeHeld reports once that a comparison waits for a person's word.
+// takeHeld reports once that a comparison waits for confirmation.
 func (l *Lines) takeHeld() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -118,7 +120,7 @@ func (l *Lines) completions() []time.Time {
 	return append([]time.Time(nil), l.resyncs...)
 }
 
-// Messages counts what was said above the debug level, by level and message.
+// Messages counts the messages above the debug level, by level and text.
 func (l *Lines) Messages() map[string]int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -132,8 +134,8 @@ func (l *Lines) Logged() map[string]Event {
 	return maps.Clone(l.events)
 }
 
-// Conflicts says what is wrong with the lines by themselves: one event_id with
-// two contents, a line that can't be read, a panic.
+// Conflicts lists violations within the lines themselves: one event_id with two
+// contents, a line that can't be read, a panic.
 func (l *Lines) Conflicts() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// operate is the person on call: whenever the receiver says that more users are
-// gone than may vanish at once, and asks for a person's word, it is given.
+// operate is the person on call: it gives the confirmation whenever the receiver
+// holds back a mass deletion.
 func (r *run) operate(ctx context.Context) {
 	for Sleep(ctx, 500*time.Millisecond) {
 		if !r.receiver.Lines.takeHeld() {
@@ -25,9 +25,9 @@ func (r *run) operate(ctx context.Context) {
 }
 
 func (r *run) confirm(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.admin+"/api/resync", strings.NewReader(`{"confirm":true}`))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.anyAdmin(ctx)+"/api/resync", strings.NewReader(`{"confirm":true}`))
 	if err != nil {
 		return err
 	}

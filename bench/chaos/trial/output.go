@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// splitter hands whole lines on; the words of a process that was killed may
-// end in the middle of one.
+// splitter calls line with whole lines. The output of a killed process may end in the
+// middle of one.
 type splitter struct {
 	line func([]byte)
 	rest []byte
@@ -25,7 +25,7 @@ func (s *splitter) Write(p []byte) (int, error) {
 	}
 }
 
-// tailBuffer keeps the last words.
+// tailBuffer keeps the end of an output.
 type tailBuffer struct {
 	mu sync.Mutex
 	b  []byte

@@ -4,16 +4,18 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"kazoohook/internal/fakekazoo"
 )
 
 const (
 	branches = 6 // accounts below the login's that may be deleted
-	// margin is how long after a deletion the receiver takes a repetition for an
-	// echo: Kazoo's order is not guaranteed.
+	// margin is how long after a deletion the receiver takes another one for an
+	// echo, because Kazoo guarantees no order.
 	margin = time.Minute
 )
 
-// seeded says how many users each account has at the start: account 0 is the
+// seeded returns how many users each account has at the start. Account 0 is the
 // login's and has most of them.
 func seeded(users int) [branches + 1]int {
 	var n [branches + 1]int
@@ -24,17 +26,17 @@ func seeded(users int) [branches + 1]int {
 	return n
 }
 
-// population is who exists, as the schedule is made: it depends on nothing that
-// the receiver does.
+// population tracks the existing users while the schedule is made. It doesn't depend
+// on the receiver.
 type population struct {
 	r       *rand.Rand
 	account []int // of each user
 	living  []int
-	gone    []int // deleted by themselves, their account still there
+	deleted []int // deleted users whose account still exists
 	open    []int // accounts that exist, without the login's
 }
 
-// people makes the deletions and the few other things that happen to users.
+// people makes the deletions and the few other changes of users.
 func people(o Options, r *rand.Rand) []Step {
 	p := &population{r: r}
 	for a, n := range seeded(o.Users) {
@@ -46,7 +48,8 @@ func people(o Options, r *rand.Rand) []Step {
 			p.account = append(p.account, a)
 		}
 	}
-	steps := p.comebacks(o)
+	p.living = p.living[early(o):] // those are deleted during the first starts
+	steps := slices.Concat(p.comebacks(o), p.youngsters(o))
 	mean := float64(time.Minute) / o.Rate
 	closing := o.For / branches
 	for at := time.Duration(0); ; {
@@ -58,40 +61,55 @@ func people(o Options, r *rand.Rand) []Step {
 			closing += o.For / (branches - 1)
 			steps = append(steps, Step{At: at, Kind: DeleteAccount, Account: p.closeAccount()})
 		}
-		steps = append(steps, p.step(at))
+		s := p.step(at)
+		steps = append(steps, s)
+		if s.Kind == Edit && p.r.IntN(2) == 0 { // once more, with identical bytes
+			s.At = min(at+between(p.r, 100*time.Millisecond, 3*time.Second), o.For-1)
+			steps = append(steps, s)
+		}
 	}
 }
 
-// step is mostly a deletion.
+// early is the number of users that are deleted during the receiver's first starts:
+// the first ones of the login's account.
+func early(o Options) int { return min(8, o.Users/20) }
+
+func (p *population) newUser(account int) int {
+	u := len(p.account)
+	p.account = append(p.account, account)
+	return u
+}
+
+// step makes one change, mostly a deletion.
 func (p *population) step(at time.Duration) Step {
 	switch n := p.r.IntN(20); {
-	case n == 0 && len(p.gone) > 0:
-		return Step{At: at, Kind: SaveAgain, User: p.gone[p.r.IntN(len(p.gone))]}
+	case n == 0 && len(p.deleted) > 0:
+		return Step{At: at, Kind: SaveAgain, User: p.deleted[p.r.IntN(len(p.deleted))]}
 	case n < 3 || len(p.living) == 0:
 		a := 0
 		if i := p.r.IntN(len(p.open) + 1); i > 0 {
 			a = p.open[i-1]
 		}
-		u := len(p.account)
-		p.account = append(p.account, a)
+		u := p.newUser(a)
 		p.living = append(p.living, u)
 		return Step{At: at, Kind: Create, User: u, Account: a}
+	case n < 8:
+		return Step{At: at, Kind: Edit, User: p.living[p.r.IntN(len(p.living))]}
 	default:
 		i := p.r.IntN(len(p.living))
 		u := p.living[i]
 		p.living = slices.Delete(p.living, i, i+1)
-		p.gone = append(p.gone, u)
+		p.deleted = append(p.deleted, u)
 		return Step{At: at, Kind: Delete, User: u}
 	}
 }
 
-// comebacks are users who are deleted early, restored and, where there is time
-// for it to be a deletion of its own, deleted again. Nothing else happens to
-// them.
+// comebacks are users that are deleted early, restored and, if enough time is left
+// for a separate deletion, deleted again. Nothing else happens to them.
 func (p *population) comebacks(o Options) []Step {
 	var steps []Step
 	for range min(6, o.Users/25) {
-		i := p.r.IntN(seeded(o.Users)[0] - 6) // of the login's account
+		i := p.r.IntN(seeded(o.Users)[0] - early(o) - 6) // of the login's account
 		u := p.living[i]
 		p.living = slices.Delete(p.living, i, i+1)
 		deleted := between(p.r, 0, o.For/8)
@@ -109,13 +127,44 @@ func (p *population) comebacks(o Options) []Step {
 	return steps
 }
 
-// closeAccount takes an account away with all who are in it.
+// youngsters are users that are created and, a moment later, deleted while no hook
+// fires. Only the event of their creation shows that they existed. For half of them
+// Kazoo's API is down meanwhile, so that nothing can be looked up.
+func (p *population) youngsters(o Options) []Step {
+	var steps []Step
+	for range max(2, int(o.For/o.Pause)) {
+		at := between(p.r, 0, o.For*7/8)
+		u := p.newUser(0)
+		steps = append(steps, Step{At: at, Kind: Create, User: u})
+		off := at + between(p.r, 20*time.Millisecond, o.Pause/8)
+		deleted := off + between(p.r, 100*time.Millisecond, 500*time.Millisecond)
+		if deleted >= o.For {
+			continue // it is not deleted
+		}
+		away := min(o.Pause/2, o.For-off)
+		if p.r.IntN(2) == 0 {
+			steps = append(steps, Step{At: max(0, at-50*time.Millisecond), Kind: APIFault, For: deleted - at, Fault: fakekazoo.Fault{Kind: fakekazoo.FaultDown}})
+		}
+		steps = append(steps, Step{At: deleted, Kind: Delete, User: u})
+		switch p.r.IntN(3) {
+		case 0:
+			steps = append(steps, Step{At: off, Kind: Kill, For: away})
+		case 1:
+			steps = append(steps, Step{At: off, Kind: SwitchOff, For: away})
+		default:
+			steps = append(steps, Step{At: off, Kind: Foreign, Change: ChangeDisabled, For: away, Undo: true})
+		}
+	}
+	return steps
+}
+
+// closeAccount removes an account with all its users.
 func (p *population) closeAccount() int {
 	i := p.r.IntN(len(p.open))
 	a := p.open[i]
 	p.open = slices.Delete(p.open, i, i+1)
 	in := func(u int) bool { return p.account[u] == a }
 	p.living = slices.DeleteFunc(p.living, in)
-	p.gone = slices.DeleteFunc(p.gone, in)
+	p.deleted = slices.DeleteFunc(p.deleted, in)
 	return a
 }

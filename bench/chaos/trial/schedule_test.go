@@ -2,7 +2,6 @@ package trial
 
 import (
 	"reflect"
-	"slices"
 	"testing"
 	"time"
 )
@@ -21,34 +20,43 @@ func TestScheduleRepeats(t *testing.T) {
 	}
 }
 
-// TestScheduleIsPossible replays who exists: nobody is deleted twice or comes
-// back without having been away, and everything the trial promises is in it.
+// TestScheduleIsPossible replays the schedule: no user is deleted twice or restored
+// without a deletion, and all kinds of steps occur.
 func TestScheduleIsPossible(t *testing.T) {
 	t.Parallel()
+	seen := map[Kind]int{}
 	for seed := range uint64(50) {
 		o := Options{Seed: seed, Users: 150 + int(seed)*20, For: 4 * time.Minute}
-		var account []int
+		account := map[int]int{} // of each user
+		alive := map[int]bool{}
 		for a, n := range seeded(o.Users) {
-			account = append(account, slices.Repeat([]int{a}, n)...)
+			for range n {
+				alive[len(account)] = true
+				account[len(account)] = a
+			}
 		}
-		alive := slices.Repeat([]bool{true}, len(account))
+		for u := range early(o.withDefaults()) {
+			alive[u] = false
+		}
 		closed := map[int]bool{}
-		seen := map[Kind]int{}
 		last := time.Duration(0)
 		for _, s := range Schedule(o) {
 			seen[s.Kind]++
 			ok := s.At >= last && s.At < o.For && s.At+s.For <= o.For && !closed[s.Account]
 			last = s.At
+			_, known := account[s.User]
 			switch s.Kind {
 			case Create:
-				ok = ok && s.User == len(account)
-				account, alive = append(account, s.Account), append(alive, true)
+				ok = ok && !known
+				account[s.User], alive[s.User] = s.Account, true
 			case Delete:
 				ok = ok && alive[s.User] && !closed[account[s.User]]
 				alive[s.User] = false
 			case Undelete, SaveAgain:
-				ok = ok && !alive[s.User] && !closed[account[s.User]]
+				ok = ok && known && !alive[s.User] && !closed[account[s.User]]
 				alive[s.User] = s.Kind == Undelete
+			case Edit: // the user may be deleted already
+				ok = ok && known
 			case DeleteAccount:
 				closed[s.Account] = true
 			default:
@@ -58,10 +66,13 @@ func TestScheduleIsPossible(t *testing.T) {
 				t.Fatalf("seed %d: impossible: %s", seed, s)
 			}
 		}
-		for _, k := range []Kind{Delete, Create, SaveAgain, Undelete, DeleteAccount, Kill, Terminate, APIFault, Delivery, SwitchOff, DiskFull, Clock} {
-			if seen[k] == 0 {
-				t.Errorf("seed %d: no %s", seed, k)
-			}
+	}
+	for _, k := range []Kind{
+		Delete, Create, Edit, SaveAgain, Undelete, DeleteAccount, Kill, Terminate, APIFault, Delivery, SwitchOff, DiskFull, Clock,
+		Foreign, Offer, ViewLag, Backup, Restore,
+	} {
+		if seen[k] < 10 {
+			t.Errorf("%d times %s", seen[k], k)
 		}
 	}
 }

@@ -2,19 +2,24 @@ package trial
 
 import (
 	"context"
+	"errors"
 	"syscall"
 	"time"
 
-	"kazoohook/internal/crossbar/crossbartest"
+	"kazoohook/internal/fakekazoo"
 )
 
-// do makes one step happen; what it breaks is mended by itself.
+// do makes one step. What it breaks is repaired after the step's time.
 func (r *run) do(ctx context.Context, s Step) error {
-	after := func(mend func()) {
+	after := func(repair func()) {
 		r.faults.Go(func() {
 			Sleep(ctx, s.For)
-			mend()
+			repair()
 		})
+	}
+	if r.opts.Nodes > 1 && s.breaksNodes() {
+		r.strike(ctx, s)
+		return nil
 	}
 	switch s.Kind {
 	case Kill:
@@ -31,7 +36,7 @@ func (r *run) do(ctx context.Context, s Step) error {
 		after(func() { r.struck(id); r.world.ClearFault(id) })
 	case SwitchOff:
 		for _, id := range r.world.ourHooks() {
-			if err := r.world.DisableHook(id, crossbartest.ReasonTooManyFailures); err != nil {
+			if err := r.world.DisableHook(id, fakekazoo.ReasonTooManyFailures); err != nil && !errors.Is(err, fakekazoo.ErrNotFound) {
 				return err
 			}
 		}
@@ -39,15 +44,29 @@ func (r *run) do(ctx context.Context, s Step) error {
 		if !r.disk.mounted {
 			return nil
 		}
-		r.diskBad.Store(time.Now().Add(s.For + 5*time.Second).UnixNano())
+		r.nodes[0].diskBad.Store(time.Now().Add(s.For + 5*time.Second).UnixNano())
 		if err := r.disk.fill(); err != nil {
 			return err
 		}
-		after(func() { r.note(r.disk.free()) })
+		from := time.Now()
+		after(func() {
+			r.note(r.disk.free())
+			r.wrongMu.Lock()
+			defer r.wrongMu.Unlock()
+			r.troubles = append(r.troubles, span{from, time.Now().Add(5 * time.Second)})
+		})
 	case Clock:
-		r.clock.Store(true)
+		// The receiver tolerates an hour, which includes the differences between nodes.
+		r.clock.Store(s.Offset.Abs() > 10*time.Minute)
 		r.world.MoveClock(s.Offset)
 		after(func() { r.world.MoveClock(0); r.clock.Store(false) })
+	case Foreign, Offer, ViewLag:
+		if err := r.disturb(s, after); err != nil {
+			return err
+		}
+	case Backup, Restore:
+		after(func() {})
+		r.faults.Go(func() { r.note(r.replace(ctx, s)) })
 	default:
 		r.report.count(s)
 		return r.world.change(s, r.clock.Load())
@@ -56,7 +75,7 @@ func (r *run) do(ctx context.Context, s Step) error {
 	return nil
 }
 
-// struck counts how often a fault of Kazoo's did.
+// struck adds to the report how often a fault of Kazoo's happened.
 func (r *run) struck(id string) {
 	for _, f := range r.world.Faults() {
 		if f.ID == id {

@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// tolerance is by how much the later median may exceed the earlier one: a share
-// of it and a fixed amount.
+// tolerance is how much the later median may exceed the earlier one: a share of the
+// earlier one and a fixed amount.
 type tolerance struct {
 	share, more float64
-	object      float64 // for each object that came to be known
+	object      float64 // for each object that became known
 }
 
 // measure is one thing that must not grow.
@@ -24,11 +24,11 @@ type measure struct {
 
 const mebi = 1 << 20
 
-// measures are what is compared. The runtime gives memory back late and takes it
-// in steps of 4 MiB, hence its tolerance; the number of connections at the moment
-// of a look is chance; the journal's log of changes is up to 16 MiB and is cut
-// back by itself, and what it knows of an object (its name, and that it is
-// deleted) outlives the object's events, some 350 bytes each.
+// measures are what is compared. Their tolerances: the runtime returns memory late
+// and takes it in steps of 4 MiB. The number of connections in a sample is chance.
+// SQLite's log is up to 16 MiB and truncates itself. What the journal knows of an
+// object (its name, and that it is deleted) outlives the object's events, some 350
+// bytes each.
 func measures(slack float64) []measure {
 	return []measure{
 		{"resident memory", "MiB", mebi, func(s sample) float64 { return s.Resident }, tolerance{share: 0.10 * slack, more: 4 * mebi * slack}},
@@ -38,10 +38,10 @@ func measures(slack float64) []measure {
 	}
 }
 
-// Comparison is of the first and the last third of a span, by their medians.
+// Comparison compares the medians of the first and the last third of a span.
 type Comparison struct {
 	Measure, Unit  string
-	Span           string // of what: restarts, or one life
+	Span           string // with restarts, or one life
 	Samples        int
 	First, Last    float64
 	Limit          float64 // of Last
@@ -54,7 +54,7 @@ func (m measure) compare(span string, samples []sample) Comparison {
 	c := Comparison{Measure: m.name, Unit: m.unit, Span: span, Samples: len(samples)}
 	third := len(samples) / 3
 	if third == 0 {
-		return c // not flat: nothing is known
+		return c // not flat: there are too few samples
 	}
 	values := make([]float64, len(samples))
 	for i, s := range samples {
@@ -72,8 +72,8 @@ func median(values []float64) float64 {
 	return v[len(v)/2]
 }
 
-// flat compares within the half with restarts, and within the one life of the
-// other half.
+// flat compares samples within the half with restarts, and within the other half,
+// which is one life.
 func flat(samples []sample, o Options) (out []Comparison) {
 	half := o.half()
 	settled := func(from, to time.Duration) []sample {
@@ -98,8 +98,8 @@ func (o Options) half() time.Duration {
 	return o.For / 2
 }
 
-// bounded says whether the data directory ever exceeded what it may: the limit,
-// and the journal's log of changes beside it, up to 16 MiB (journal.Options).
+// bounded reports samples in which the data directory exceeded its limit. SQLite's
+// log comes on top, up to 16 MiB (journal.Options).
 func bounded(samples []sample, o Options) (violations []string) {
 	for _, s := range samples {
 		if most := float64(o.MaxBytes) + 18*mebi; s.Disk > most {

@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// TestFlat proves that growth is told from noise, and that what is not to be
-// compared is left out.
+// TestFlat proves that growth is distinguished from noise, and that samples that must
+// not be compared are left out.
 func TestFlat(t *testing.T) {
 	t.Parallel()
 	o := Options{For: 20 * time.Minute, Restart: time.Minute, Warm: time.Minute, Settle: 10 * time.Second}.withDefaults()
-	// run makes a sample each second; size gives the memory in MiB by the time,
-	// in minutes, and by the age of the process, in seconds.
+	// run makes a sample each second. size returns the memory in MiB at a time, in
+	// minutes, and at an age of the process, in seconds.
 	run := func(size func(minutes, age float64) float64) (samples []sample) {
 		age := time.Duration(0)
 		for at := time.Duration(0); at < o.For; at += time.Second {
@@ -53,8 +53,8 @@ func TestFlat(t *testing.T) {
 	}
 }
 
-// TestKnownObjectsTakeRoom: the data directory may grow by what is known of new
-// objects, and by no more.
+// TestKnownObjectsTakeRoom: the data directory may grow only by what is known of new
+// objects.
 func TestKnownObjectsTakeRoom(t *testing.T) {
 	t.Parallel()
 	grown := func(each float64) bool {
@@ -75,7 +75,7 @@ func TestKnownObjectsTakeRoom(t *testing.T) {
 	}
 }
 
-// TestTooFewLooks: what was not seen is not flat.
+// TestTooFewLooks: a comparison of too few samples is not flat.
 func TestTooFewLooks(t *testing.T) {
 	t.Parallel()
 	rep := &Report{Comparisons: []Comparison{measures(1)[0].compare("in one life", make([]sample, 2))}}

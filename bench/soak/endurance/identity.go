@@ -5,16 +5,21 @@ import (
 	"encoding/json"
 	"net/url"
 
-	"kazoohook/internal/crossbar/crossbartest"
+	"kazoohook/internal/fakekazoo"
 )
 
-// identity tells one event from all others in Kazoo's own terms: the hook, the
-// id of what it is about, and what happened to it. It is read from the body that
-// Kazoo sent and from the line that the receiver printed, which must agree.
+// identity identifies an event in Kazoo's own terms: the hook, the id of the object,
+// and what happened to it. It is read from the body that Kazoo sent and from the line
+// that the receiver printed, which must agree.
 type identity struct{ hook, id, what string }
 
-// fired is the identity of what Kazoo sent.
-func fired(f crossbartest.Firing) (identity, error) {
+// fired is the identity of an event that Kazoo sent, as a form or as JSON.
+func fired(f fakekazoo.Firing) (identity, error) {
+	if bytes.HasPrefix(bytes.TrimSpace(f.Body), []byte("{")) {
+		var v map[string]json.RawMessage
+		err := json.Unmarshal(f.Body, &v)
+		return identityOf(f.Hook, func(key string) string { return text(v[key]) }), err
+	}
 	v, err := url.ParseQuery(string(f.Body))
 	return identityOf(f.Hook, v.Get), err
 }
@@ -27,7 +32,13 @@ func identityOf(hook string, get func(string) string) identity {
 	}
 }
 
-// line is one event as the log tells it.
+// unique reports that a second request with the same content is certainly a
+// duplicate. An edit, or a request without an id, may be sent twice on purpose.
+func (id identity) unique() bool {
+	return id.what != "doc_edited" && id.id != ""
+}
+
+// line is an event's log line.
 type line struct {
 	Event    string `json:"event"`
 	ID       string `json:"event_id"`
@@ -64,7 +75,7 @@ func (l *line) identity() identity {
 	})
 }
 
-// text is a JSON string's content, or anything else as it stands.
+// text is the content of a JSON string, or other JSON unchanged.
 func text(raw json.RawMessage) string {
 	var s string
 	if json.Unmarshal(raw, &s) != nil {
@@ -82,8 +93,8 @@ func first(list ...string) string {
 	return ""
 }
 
-// isEvent tells an event's line from others, which have no such field. It comes
-// among the first ones, so that the whole need not be parsed to know.
+// isEvent reports whether a line is an event's. Only these have the field "event", and
+// near the beginning, so the line need not be parsed.
 func isEvent(raw []byte) bool {
 	return bytes.Contains(raw[:min(len(raw), 200)], []byte(`"event":"`))
 }

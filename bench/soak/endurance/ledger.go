@@ -10,50 +10,51 @@ import (
 	"time"
 
 	"kazoohook/bench/chaos/trial"
-	"kazoohook/internal/crossbar/crossbartest"
+	"kazoohook/internal/fakekazoo"
 )
 
-// ledger balances what Kazoo fired against what the log told, for any number of
-// events: what is settled is forgotten.
+// ledger compares what Kazoo fired with the lines of the log. An event that was
+// fired and logged equally often is removed, so that memory doesn't grow.
 type ledger struct {
 	mu       sync.Mutex
 	open     map[identity]*balance
-	high     int64            // greatest seq told
+	high     int64            // greatest seq logged
 	contents map[int64]uint64 // fingerprints of the last lines, by seq
-	remember int64            // how many of them
+	remember int64            // how many fingerprints are kept
 	killed   bool             // this life began after a SIGKILL
+	kills    int              // lives that began after a SIGKILL
 	wrong    []string
 
 	Firings, Lines, Repeats, Wrong int
-	Outcomes                       map[crossbartest.Outcome]int
+	Outcomes                       map[fakekazoo.Outcome]int
 	Sources                        map[string]int
 	Events                         map[string]int
 }
 
-// balance is one event's account; settled once it was fired and told equally often.
+// balance counts one event; it is settled once it was fired and logged equally often.
 type balance struct {
-	fired, told int
-	unsure      int // deliveries of which the sender doesn't know the end
-	found       int // of those told: by comparing, without a delivery
-	last        string
+	fired, logged int
+	unsure        int // requests whose outcome the sender doesn't know
+	found         int // of those logged: found by comparing, without a request
+	last          string
 }
 
 // mostWrong is how many violations are quoted.
 const mostWrong = 20
 
-// newLedger knows the content of more lines than the journal holds: unread events
-// are kept for twice the retention.
+// newLedger makes a ledger. It remembers the content of more lines than the journal
+// holds, because unread events are kept for twice the retention.
 func newLedger(o Options) *ledger {
 	return &ledger{
 		open: map[identity]*balance{}, contents: map[int64]uint64{},
 		remember: 10_000 + int64(3*o.Rate*o.Retention.Seconds()),
-		Outcomes: map[crossbartest.Outcome]int{}, Sources: map[string]int{}, Events: map[string]int{},
+		Outcomes: map[fakekazoo.Outcome]int{}, Sources: map[string]int{}, Events: map[string]int{},
 	}
 }
 
-// fired books a firing that is over. However it ended, there must be one event:
-// what was not delivered is in Kazoo's record of attempts.
-func (l *ledger) fired(f crossbartest.Firing) {
+// fired counts a firing that has ended. There must be one event for it in any case:
+// an undelivered one is in Kazoo's record of failed attempts.
+func (l *ledger) fired(f fakekazoo.Firing) {
 	id, err := fired(f)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -65,11 +66,14 @@ func (l *ledger) fired(f crossbartest.Firing) {
 	l.Outcomes[f.Outcome]++
 	b := l.of(id)
 	b.fired++
+	if again := f.Tries + f.Resends - 1; l.kills > 0 && again > 0 && !id.unique() {
+		b.unsure += again // requests stored before a crash can't be compared
+	}
 	b.last = fmt.Sprintf("%s at %s, %d tries, %d resends, %s", f.Outcome, f.Ended.UTC().Format(time.TimeOnly), f.Tries, f.Resends, f.ClientError)
 	l.settle(id, b)
 }
 
-// sent books a delivery that Kazoo didn't make; sure says that it was answered 200.
+// sent counts a request that Kazoo didn't make; sure says that the answer was 200.
 func (l *ledger) sent(id identity, sure bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -83,8 +87,8 @@ func (l *ledger) sent(id identity, sure bool) {
 	l.settle(id, b)
 }
 
-// told books an event's line.
-func (l *ledger) told(raw []byte) {
+// logged counts an event's line.
+func (l *ledger) logged(raw []byte) {
 	var e line
 	err := json.Unmarshal(raw, &e)
 	known, errKnown := trial.ParseEvent(raw)
@@ -101,16 +105,19 @@ func (l *ledger) told(raw []byte) {
 		return
 	}
 	if e.Seq != l.high+1 {
-		l.violation("seq %d (%s) was told after %d", e.Seq, e.Event, l.high)
+		l.violation("seq %d (%s) was logged after %d", e.Seq, e.Event, l.high)
 	}
 	l.high = e.Seq
 	l.contents[e.Seq] = content
 	delete(l.contents, e.Seq-l.remember)
 	l.Sources[e.Source]++
 	l.Events[e.Event]++
+	if e.Source == "receiver" {
+		return // the receiver's own event: Kazoo fired nothing
+	}
 	id := e.identity()
 	b := l.of(id)
-	b.told++
+	b.logged++
 	if e.Source == "resync" {
 		b.found++
 	}
@@ -118,36 +125,39 @@ func (l *ledger) told(raw []byte) {
 	l.settle(id, b)
 }
 
-// repeated judges a line that was told before. Only a kill excuses it: the
-// consumer's cursor is written behind its lines.
+// repeated judges a line that was logged before. Only a kill excuses it, because the
+// consumer's cursor is written after its lines.
 func (l *ledger) repeated(e *line, content uint64) {
 	l.Repeats++
 	if !l.killed {
-		l.violation("seq %d (%s) was told again, though nothing was killed", e.Seq, e.Event)
+		l.violation("seq %d (%s) was logged again, though nothing was killed", e.Seq, e.Event)
 	}
 	if before, ok := l.contents[e.Seq]; ok && before != content {
-		l.violation("seq %d (%s) was told with another content", e.Seq, e.Event)
+		l.violation("seq %d (%s) was logged with another content", e.Seq, e.Event)
 	}
 }
 
-// objects counts the objects of which a creation was told: what is known of them
+// objects counts the objects whose creation was logged: what is known of them
 // outlives their events.
 func (l *ledger) objects() (n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for name, told := range l.Events {
+	for name, logged := range l.Events {
 		if strings.HasSuffix(name, ".created") {
-			n += told
+			n += logged
 		}
 	}
 	return n
 }
 
-// begin says that the next lines are of a new life.
+// begin tells the ledger that the next lines are of a new life.
 func (l *ledger) begin(killed bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.killed = killed
+	if killed {
+		l.kills++
+	}
 }
 
 func (l *ledger) of(id identity) *balance {
@@ -160,19 +170,19 @@ func (l *ledger) of(id identity) *balance {
 }
 
 func (l *ledger) settle(id identity, b *balance) {
-	if b.fired == b.told && b.unsure == 0 {
+	if b.fired == b.logged && b.unsure == 0 {
 		delete(l.open, id)
 	}
 }
 
-// balanced says that nothing is open but what may remain so. What was found by
-// comparing may never have been fired: Kazoo fires nothing for a hook that it
-// has switched off.
+// balanced reports that no event is missing or left over, except where that is
+// allowed. A deletion found by comparing may never have been fired: Kazoo fires
+// nothing for a hook that it has switched off.
 func (b *balance) balanced() bool {
-	return b.told >= b.fired && b.told <= max(b.fired+b.unsure, b.found)
+	return b.logged >= b.fired && b.logged <= max(b.fired+b.unsure, b.found)
 }
 
-// outstanding counts events that were fired and not told, or told and not fired.
+// outstanding counts events that were fired and not logged, or logged and not fired.
 func (l *ledger) outstanding() (n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -184,20 +194,20 @@ func (l *ledger) outstanding() (n int) {
 	return n
 }
 
-// close lists what is wrong, with what did not balance in the end.
+// close returns the violations, including events that are still not balanced.
 func (l *ledger) close(journal []trial.Event) (violations []string, total int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for id, b := range l.open {
 		if !b.balanced() {
-			l.violation("%s %s %s: besides what was settled, fired %d times and told %d times; last: %s", id.hook, id.what, id.id, b.fired, b.told, b.last)
+			l.violation("%s %s %s: besides what was settled, fired %d times and logged %d times; last: %s", id.hook, id.what, id.id, b.fired, b.logged, b.last)
 		}
 	}
 	l.compare(journal)
 	return slices.Clone(l.wrong), l.Wrong
 }
 
-// compare proves that what the journal still holds is what was told: without a
+// compare proves that the journal's events are those that were logged: without a
 // hole, up to the last line, each with its content.
 func (l *ledger) compare(journal []trial.Event) {
 	if len(journal) == 0 {
@@ -209,7 +219,7 @@ func (l *ledger) compare(journal []trial.Event) {
 			l.violation("the journal has seq %d after %d", ev.Seq, journal[i-1].Seq)
 		}
 		if before, ok := l.contents[ev.Seq]; !ok || before != fingerprint(ev.Content()) {
-			l.violation("seq %d (%s) is in the journal and was not told, or otherwise", ev.Seq, ev.Event)
+			l.violation("seq %d (%s) is in the journal and was not logged, or with another content", ev.Seq, ev.Event)
 		}
 	}
 	if last := journal[len(journal)-1].Seq; last != l.high {

@@ -17,16 +17,16 @@ import (
 	"kazoohook/bench/chaos/trial"
 )
 
-// readers are those who look at the admin listener: people with the page open,
-// who come and go, and their queries.
+// readers are clients of the admin listener: live streams, as of the page, that come
+// and go, and queries.
 type readers struct {
 	admin    string // URL
 	client   *http.Client
-	kazoo    string // an account, to ask for
+	kazoo    string // an account for queries
 	queries  atomic.Int64
 	opened   atomic.Int64 // streams
 	streamed atomic.Int64 // events in them
-	overrun  atomic.Int64 // times that retention removed what a stream had not sent yet
+	overrun  atomic.Int64 // times that retention removed events that a stream had not sent yet
 
 	mu    sync.Mutex
 	wrong []string
@@ -36,7 +36,7 @@ func newReaders(admin, account string) *readers {
 	return &readers{admin: admin, kazoo: account, client: &http.Client{Transport: &http.Transport{IdleConnTimeout: 5 * time.Second}}}
 }
 
-// query asks one question after the other.
+// query sends one query after the other.
 func (r *readers) query(ctx context.Context, pause time.Duration) {
 	questions := []string{
 		"/api/events?limit=100", "/api/events?limit=500&event=user.deleted", "/api/events?limit=50&event=channel.*",
@@ -51,7 +51,7 @@ func (r *readers) query(ctx context.Context, pause time.Duration) {
 			if err == nil {
 				r.queries.Add(1)
 			}
-			// Not ready right after a start; anything else is to be answered.
+			// It may be unready right after a start; otherwise it must answer.
 			if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusServiceUnavailable {
 				r.violation("%s was answered %s", questions[i], resp.Status)
 			}
@@ -60,8 +60,8 @@ func (r *readers) query(ctx context.Context, pause time.Duration) {
 	}
 }
 
-// follow keeps a live stream open, leaves it after a while and comes back to
-// where it was. Each event must follow the one before, whatever happened.
+// follow keeps a live stream open, closes it after a while and continues where it
+// was. Each event must follow the previous one, also over restarts.
 func (r *readers) follow(ctx context.Context, longest time.Duration) {
 	for last := int64(0); trial.Sleep(ctx, 100*time.Millisecond); {
 		look, cancel := context.WithTimeout(ctx, rand.N(longest)) //nolint:gosec // any will do
@@ -70,7 +70,7 @@ func (r *readers) follow(ctx context.Context, longest time.Duration) {
 	}
 }
 
-// stream reads on from an event and returns the last one.
+// stream reads events after last and returns the last one read.
 func (r *readers) stream(ctx context.Context, last int64) int64 {
 	id := ""
 	if last > 0 {
@@ -78,7 +78,7 @@ func (r *readers) stream(ctx context.Context, last int64) int64 {
 	}
 	resp, err := r.get(ctx, "/api/events/stream", id)
 	if err != nil {
-		return last // it is away
+		return last // the receiver is down
 	}
 	defer func() { _ = resp.Body.Close() }() // only read from
 	if resp.StatusCode != http.StatusOK {
@@ -113,8 +113,8 @@ func (r *readers) stream(ctx context.Context, last int64) int64 {
 	}
 }
 
-// gap judges what a stream says it left out. Retention may overtake a reader on a
-// busy machine; nothing else may make a gap.
+// gap judges a gap that a stream reports. Retention may overtake a reader on a busy
+// machine; nothing else may make a gap.
 func (r *readers) gap(last int64, data string) {
 	if strings.Contains(data, "events past their retention") {
 		r.overrun.Add(1)
@@ -123,7 +123,7 @@ func (r *readers) gap(last int64, data string) {
 	r.violation("a live stream got a gap, and is at %d: %s", last, data)
 }
 
-// stall opens a stream and doesn't read it: it must be cut off.
+// stall opens a stream and doesn't read it: the receiver must end it.
 func (r *readers) stall(ctx context.Context, hold time.Duration) {
 	host := strings.TrimPrefix(r.admin, "http://")
 	for trial.Sleep(ctx, hold/10) {
@@ -135,7 +135,7 @@ func (r *readers) stall(ctx context.Context, hold time.Duration) {
 		if _, err = fmt.Fprintf(conn, "GET /api/events/stream HTTP/1.1\r\nHost: %s\r\n\r\n", host); err == nil {
 			trial.Sleep(ctx, hold)
 		}
-		_ = conn.Close() // nothing was to be sent
+		_ = conn.Close() // there is nothing left to send
 	}
 }
 

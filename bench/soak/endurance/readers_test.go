@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestStream proves that a stream with a hole, a repetition or a gap that
+// TestStream proves that a stream with a hole, a repeated event or a gap that
 // retention does not explain is noticed.
 func TestStream(t *testing.T) {
 	t.Parallel()
@@ -34,7 +34,7 @@ func TestStream(t *testing.T) {
 				if r.Header.Get("Last-Event-ID") != "5" {
 					t.Errorf("resumes at %q", r.Header.Get("Last-Event-ID"))
 				}
-				_, _ = io.WriteString(w, "retry: 2000\n\n"+test.frames) // the reader may have gone
+				_, _ = io.WriteString(w, "retry: 2000\n\n"+test.frames) // the reader may have left
 			}))
 			defer srv.Close()
 			r := newReaders(srv.URL, "")

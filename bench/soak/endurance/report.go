@@ -10,36 +10,36 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"kazoohook/internal/crossbar/crossbartest"
+	"kazoohook/internal/fakekazoo"
 )
 
 // Report is the outcome of a soak.
 type Report struct {
 	Seconds      float64
-	Rate         float64 // deliveries a second, as they came
+	Rate         float64 // requests a second, measured
 	Lives, Kills int
-	Firings      int                          // that Kazoo, or somebody with the secret, made
-	Outcomes     map[crossbartest.Outcome]int // of Kazoo's
-	Events       int                          // distinct ones that were told
+	Firings      int                       // by Kazoo, or by a client with the secret
+	Outcomes     map[fakekazoo.Outcome]int // of Kazoo's
+	Events       int                       // distinct events that were logged
 	ByFamily     map[string]int
 	Sources      map[string]int
-	Repeats      int            // lines told again after a kill
+	Repeats      int            // lines logged again after a kill
 	Pruned       int            // events that retention removed
 	Kept         int            // events in the journal at the end
-	Broken       map[string]int // tries of a delivery that failed, by the reason
+	Broken       map[string]int // tries of a request that failed, by the reason
 	AutoDisabled int            // times that Kazoo gave up on a hook
 	Queries      int
 	Streams      int // opened
 	Streamed     int // events in them
-	Overrun      int // times that retention overtook a stream, which said so
+	Overrun      int // times that retention overtook a stream, which reported it
 	Strangers    int
-	Messages     map[string]int // what the receiver said besides, warnings and errors
+	Messages     map[string]int // other messages of the receiver: warnings and errors
 	Comparisons  []Comparison
 	Violations   []string
-	Violated     int // all of them; Violations quotes some
+	Violated     int // number of violations; Violations quotes some
 }
 
-// judge compares what happened with what the receiver told of it.
+// judge compares what happened with what the receiver logged.
 func (r *run) judge(ctx context.Context) (*Report, error) {
 	journal, err := r.receiver.History(ctx)
 	if err != nil {
@@ -76,13 +76,13 @@ func (r *run) judge(ctx context.Context) (*Report, error) {
 	return rep, nil
 }
 
-// Passed says that nothing grew and nothing was lost or told twice.
+// Passed reports that nothing grew and nothing was lost or logged twice.
 func (r *Report) Passed() bool {
 	return r.Violated == 0 && !slices.ContainsFunc(r.Comparisons, func(c Comparison) bool { return !c.Flat })
 }
 
-// Grown are the comparisons that say so. Unlike with Passed it is no fault that
-// there were too few looks to say anything: a third must have a median.
+// Grown names the comparisons that found growth. Unlike in Passed, too few samples
+// are no fault: a third must have a median.
 func (r *Report) Grown() (names []string) {
 	const enough = 9
 	for _, c := range r.Comparisons {
@@ -103,7 +103,7 @@ func (r *Report) String() string {
 	row("deliveries", "%d in %s, %.0f a second: %s", r.Firings, time.Duration(r.Seconds*float64(time.Second)), r.Rate, counts(r.Outcomes))
 	row("events", "%d: %s", r.Events, counts(r.Sources))
 	row("of which", "%s", counts(r.ByFamily))
-	row("lives", "%d, %d ended by SIGKILL; %d lines told again after those", r.Lives, r.Kills, r.Repeats)
+	row("lives", "%d, %d ended by SIGKILL; %d lines logged again after those", r.Lives, r.Kills, r.Repeats)
 	row("retention", "removed %d events; %d are left", r.Pruned, r.Kept)
 	row("readers", "%d queries, %d live streams with %d events, overtaken by retention %d times; %d strangers", r.Queries, r.Streams, r.Streamed, r.Overrun, r.Strangers)
 	row("tries that failed", "%s", counts(r.Broken))

@@ -13,17 +13,17 @@ import (
 	"time"
 
 	"kazoohook/bench/chaos/trial"
-	"kazoohook/internal/crossbar/crossbartest"
+	"kazoohook/internal/fakekazoo"
 )
 
-// hooks are of every family, with the deletions of users among them.
+// hooks has every family of events, with deletions of users.
 const hooks = "object:user,object:device,channel_create,channel_answer,channel_bridge,channel_destroy,parking,notifications,sms"
 
-// run is one soak under way.
+// run is one soak.
 type run struct {
 	opts      Options
-	kazoo     *crossbartest.Kazoo
-	proxy     *patient // between Kazoo and the receiver
+	kazoo     *fakekazoo.Kazoo
+	proxy     *waitingProxy // between Kazoo and the receiver
 	receiver  *trial.Receiver
 	ledger    *ledger
 	readers   *readers
@@ -33,8 +33,7 @@ type run struct {
 	start     time.Time
 }
 
-// Run makes a soak. An error means that it could not be made; what it found is
-// in the report.
+// Run makes a soak. An error means that it could not run; findings are in the report.
 func Run(ctx context.Context, o Options) (rep *Report, err error) {
 	o = o.withDefaults()
 	r := &run{opts: o, ledger: newLedger(o)}
@@ -43,9 +42,9 @@ func Run(ctx context.Context, o Options) (rep *Report, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	r.proxy = newPatient()
+	r.proxy = newWaitingProxy()
 	defer r.proxy.CloseIdleConnections()
-	r.kazoo = crossbartest.New(crossbartest.Options{Seed: r.opts.Seed, Speed: r.opts.Speed, Transport: r.proxy, OnFiring: r.ledger.fired})
+	r.kazoo = fakekazoo.New(fakekazoo.Options{Seed: r.opts.Seed, Speed: r.opts.Speed, Transport: r.proxy, OnFiring: r.ledger.fired})
 	defer r.kazoo.Close()
 	server, api, err := trial.ServeAPI(ctx, r.kazoo.API())
 	if err != nil {
@@ -76,7 +75,7 @@ func Run(ctx context.Context, o Options) (rep *Report, err error) {
 	return r.judge(end)
 }
 
-// prepare describes the receiver and those who talk to it.
+// prepare makes the receiver's settings and its clients.
 func (r *run) prepare(ctx context.Context, api, dir string) error {
 	addrs, err := trial.FreeAddrs(ctx, 2)
 	if err != nil {
@@ -87,7 +86,7 @@ func (r *run) prepare(ctx context.Context, api, dir string) error {
 		"HOOKS="+hooks, "HOOK_SECRET="+secret, "INCLUDE_SUBACCOUNTS=true", "LOG_LEVEL=info",
 		"JOURNAL_RETENTION="+o.Retention.String(), "JOURNAL_MAX_BYTES="+strconv.FormatInt(o.MaxBytes, 10),
 		"RECONCILE_INTERVAL=5s", "RESYNC_INTERVAL=1m", "KAZOO_API_RATE="+strconv.FormatFloat(min(5*o.Speed, 10), 'g', -1, 64),
-		// Many users are deleted while it is away: nobody is to be asked.
+		// Many users are deleted while it is down: no confirmation.
 		"RESYNC_MAX_DELETIONS=1000000")
 	r.receiver = trial.NewReceiver(o.Receiver, append(environ, o.Environ...))
 	r.receiver.Output = o.Output
@@ -98,17 +97,17 @@ func (r *run) prepare(ctx context.Context, api, dir string) error {
 	return nil
 }
 
-// line takes what the receiver prints: events to the ledger, the rest to the
-// words that are counted.
+// line takes a line of the receiver: events go to the ledger, other messages are
+// counted.
 func (r *run) line(raw []byte) {
 	if isEvent(raw) {
-		r.ledger.told(raw)
+		r.ledger.logged(raw)
 		return
 	}
 	r.receiver.Lines.Take(raw)
 }
 
-// happen lets the time pass.
+// happen runs the traffic, readers and restarts for the whole time.
 func (r *run) happen(ctx context.Context, events *traffic) error {
 	o := r.opts
 	if err := r.awaitReady(ctx); err != nil {
@@ -138,7 +137,7 @@ func (r *run) happen(ctx context.Context, events *traffic) error {
 	r.logf("no more traffic; %d events are outstanding", r.ledger.outstanding())
 	idle, cancel := context.WithTimeout(ctx, o.Heal)
 	defer cancel()
-	_ = r.kazoo.Idle(idle) // what is in flight then is judged as not delivered
+	_ = r.kazoo.Idle(idle) // firings still under way then count as not delivered
 	for r.ledger.outstanding() > 0 && trial.Sleep(idle, 50*time.Millisecond) {
 	}
 	r.logf("%d events are outstanding", r.ledger.outstanding())

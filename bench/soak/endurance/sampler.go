@@ -16,7 +16,7 @@ import (
 	"kazoohook/bench/chaos/trial"
 )
 
-// sample is one look at the receiver.
+// sample has the receiver's figures at one time.
 type sample struct {
 	At          time.Duration // since the run began
 	Life        int           // which process
@@ -25,11 +25,11 @@ type sample struct {
 	Descriptors float64
 	Goroutines  float64
 	Disk        float64 // bytes of the data directory, as the file system says
-	Objects     float64 // that are remembered beyond their events
+	Objects     float64 // objects that are remembered longer than their events
 	Pruned      float64 // events removed in this life
 }
 
-// sampler looks at the receiver all the time.
+// sampler takes samples of the receiver at intervals.
 type sampler struct {
 	readers *readers
 	data    string // directory
@@ -47,7 +47,7 @@ func (s *sampler) run(ctx context.Context, every time.Duration) {
 		before := s.life()
 		values, err := s.metrics(ctx)
 		if err != nil || s.life() != before {
-			continue // it is away
+			continue // the receiver is down
 		}
 		if before != life {
 			life, since = before, time.Now()
@@ -63,7 +63,7 @@ func (s *sampler) run(ctx context.Context, every time.Duration) {
 	}
 }
 
-// metrics reads those that have no labels.
+// metrics reads the metrics without labels.
 func (s *sampler) metrics(ctx context.Context) (map[string]float64, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -92,7 +92,7 @@ func (s *sampler) all() []sample {
 	return append([]sample(nil), s.samples...)
 }
 
-// directorySize adds up the files; one that goes meanwhile counts as nothing.
+// directorySize adds up the files; one that is removed meanwhile counts as nothing.
 func directorySize(dir string) (total int64) {
 	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {

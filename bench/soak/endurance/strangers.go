@@ -15,16 +15,16 @@ import (
 
 const secret = "a-secret-of-the-soak"
 
-// strangers are those who shouldn't be at the public listener, and one who may
-// but writes what nobody understands.
+// strangers are clients without the secret at the public listener, and one with the
+// secret that sends requests which can't be understood.
 type strangers struct {
 	public string // host and port
 	ledger *ledger
 	sent   atomic.Int64
 }
 
-// requests are as a stranger writes them; the connection is closed after a while
-// whatever the answer, also where the request is never finished.
+// requests are a stranger's, as bytes. The connection is closed after a while, with
+// any answer, also if the request is unfinished.
 func (s *strangers) requests() []string {
 	host := "Host: " + s.public + "\r\n"
 	return []string{
@@ -41,7 +41,7 @@ func (s *strangers) requests() []string {
 	}
 }
 
-// visit sends what a stranger sends, one after the other.
+// visit sends a stranger's requests, one after the other.
 func (s *strangers) visit(ctx context.Context, pause time.Duration) {
 	requests := s.requests()
 	buf := make([]byte, 4096)
@@ -49,19 +49,19 @@ func (s *strangers) visit(ctx context.Context, pause time.Duration) {
 		var d net.Dialer
 		conn, err := d.DialContext(ctx, "tcp", s.public)
 		if err != nil {
-			continue // it is away
+			continue // the receiver is down
 		}
 		_ = conn.SetDeadline(time.Now().Add(2 * time.Second)) // as on any connection
 		if _, err := conn.Write([]byte(requests[i])); err == nil {
-			_, _ = conn.Read(buf) // whatever it is
+			_, _ = conn.Read(buf) // any answer will do
 			s.sent.Add(1)
 		}
-		_ = conn.Close() // nothing was to be sent
+		_ = conn.Close() // there is nothing left to send
 	}
 }
 
-// babble posts with the right secret what can't be understood: each is kept as
-// an event of its own.
+// babble posts requests with the right secret that can't be understood: each is kept
+// as an event of its own.
 func (s *strangers) babble(ctx context.Context, pause time.Duration) {
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()

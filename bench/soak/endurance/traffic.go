@@ -6,28 +6,28 @@ import (
 	"time"
 
 	"kazoohook/bench/chaos/trial"
-	"kazoohook/internal/crossbar/crossbartest"
+	"kazoohook/internal/fakekazoo"
 )
 
-// traffic is what happens on the phone platform: as much comes as goes, so that
-// what grows is not the platform.
+// traffic is what happens on the phone platform: as much is created as deleted, so
+// that the platform itself doesn't grow.
 type traffic struct {
-	kazoo    *crossbartest.Kazoo
+	kazoo    *fakekazoo.Kazoo
 	rand     *rand.Rand
 	accounts []string
-	crowd    int // users that are aimed at
+	crowd    int // wanted number of users
 	users    []string
 	devices  []string
 	edited   map[string]time.Time // users, at the last edit
 	next     int                  // user whose turn it is to be edited
 }
 
-// editPause is the least time between two edits of one user: more than a minute
-// after a crash an identical edit is no repetition any more, so that each can be
-// accounted for (see "What is a repetition" in docs/architecture.md).
+// editPause is the least time between two edits of one user. More than a minute
+// after a crash an identical edit is no longer a duplicate, so each can be accounted
+// for.
 const editPause = 90 * time.Second
 
-func newTraffic(o Options, k *crossbartest.Kazoo) (*traffic, error) {
+func newTraffic(o Options, k *fakekazoo.Kazoo) (*traffic, error) {
 	t := &traffic{
 		kazoo: k, crowd: o.Users, edited: map[string]time.Time{},
 		rand: rand.New(rand.NewPCG(o.Seed, 1)), //nolint:gosec // is to be repeatable
@@ -54,8 +54,8 @@ func newTraffic(o Options, k *crossbartest.Kazoo) (*traffic, error) {
 	return t, nil
 }
 
-// run makes things happen, rate deliveries a second on the average whatever the
-// receiver does, until ctx ends.
+// run makes things happen until ctx ends: rate requests a second on average, even if
+// the receiver is slow.
 func (t *traffic) run(ctx context.Context, rate float64) error {
 	next := time.Now()
 	for trial.Sleep(ctx, time.Until(next)) {
@@ -68,20 +68,20 @@ func (t *traffic) run(ctx context.Context, rate float64) error {
 	return nil
 }
 
-// happen does one thing and says how many deliveries follow.
-func (t *traffic) happen() (deliveries int, err error) {
+// happen does one thing and returns the number of requests that follow.
+func (t *traffic) happen() (requests int, err error) {
 	where := t.accounts[max(0, t.rand.IntN(len(t.accounts)+4)-4)] // the first one most of the time
 	switch dice := t.rand.IntN(100); {
 	case dice < 12:
 		if len(t.users) > t.crowd+t.crowd/10 {
 			return 1, t.remove(&t.users)
 		}
-		u, err := t.kazoo.CreateUser(crossbartest.User{AccountID: where})
+		u, err := t.kazoo.CreateUser(fakekazoo.User{AccountID: where})
 		t.users = append(t.users, u.ID)
 		return 2, err
 	case dice < 24:
 		if len(t.users) < t.crowd-t.crowd/10 {
-			u, err := t.kazoo.CreateUser(crossbartest.User{AccountID: where})
+			u, err := t.kazoo.CreateUser(fakekazoo.User{AccountID: where})
 			t.users = append(t.users, u.ID)
 			return 2, err
 		}
@@ -118,7 +118,7 @@ func (t *traffic) happen() (deliveries int, err error) {
 }
 
 func (t *traffic) call(where string) (int, error) {
-	c := crossbartest.Call{AccountID: where, Unanswered: t.rand.IntN(3) == 0}
+	c := fakekazoo.Call{AccountID: where, Unanswered: t.rand.IntN(3) == 0}
 	_, err := t.kazoo.PlaceCall(c)
 	if c.Unanswered {
 		return 2, err
@@ -126,7 +126,7 @@ func (t *traffic) call(where string) (int, error) {
 	return 4, err
 }
 
-// edit edits the user whose turn it is, or else somebody calls.
+// edit edits the next user in turn; if that one was edited lately, it makes a call.
 func (t *traffic) edit(where string) (int, error) {
 	if t.next++; t.next >= len(t.users) {
 		t.next = 0
@@ -139,7 +139,7 @@ func (t *traffic) edit(where string) (int, error) {
 	return 1, t.kazoo.EditObject(id, map[string]any{"timezone": "Europe/Madrid"})
 }
 
-// remove deletes one of those in the list.
+// remove deletes one object of the list.
 func (t *traffic) remove(list *[]string) error {
 	i := t.rand.IntN(len(*list))
 	id := (*list)[i]

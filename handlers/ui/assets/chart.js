@@ -5,7 +5,7 @@ import { colour } from "./describe.js";
 import { hm, utc } from "./time.js";
 
 const tall = 132, left = 34, bottom = 20, top = 8;
-const drawn = 6; // families by themselves; the rest together
+const drawn = 6; // families drawn separately; the others are one
 
 export class Chart {
   #span = "1h";
@@ -28,7 +28,7 @@ export class Chart {
     this.load();
   }
 
-  // load asks for the counts now, and again and again.
+  // load asks for the counts now, and repeats that.
   async load() {
     clearTimeout(this.#timer);
     const span = this.#span;
@@ -40,7 +40,7 @@ export class Chart {
       this.#rates = together(rates);
       this.#draw();
     } catch {
-      // What is wrong is said at the top of the page.
+      // The top of the page shows what is wrong.
     }
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => (document.hidden ? this.#later() : this.load()), pause);
@@ -76,7 +76,7 @@ export class Chart {
       f.counts.forEach((n, i) => {
         if (n === 0) return;
         const upper = y(base[i] + n);
-        picture.append(svg("rect", { class: "part", "data-family": f.colour, x: x(i) + gap / 2, width: x(i + 1) - x(i) - gap, y: upper, height: y(base[i]) - upper }));
+        picture.append(svg("rect", { class: "part", "data-colour": f.colour, x: x(i) + gap / 2, width: x(i + 1) - x(i) - gap, y: upper, height: y(base[i]) - upper }));
         base[i] += n;
       });
     }
@@ -85,7 +85,7 @@ export class Chart {
       this.plot.append(el("p", { class: "empty" }, `No events in the ${r.span === "1h" ? "last hour" : "last day"}.`));
     }
     setText($("chart-total"), r.complete ? number(r.total) : `${number(r.total)} · counting…`);
-    $("legend").replaceChildren(...r.families.map((f) => el("li", {}, el("span", { class: "dot", "data-family": f.colour, "aria-hidden": "true" }), f.family, " ", el("b", {}, number(f.total)))));
+    $("legend").replaceChildren(...r.families.map((f) => el("li", {}, el("span", { class: "dot", "data-colour": f.colour, "aria-hidden": "true" }), f.family, " ", el("b", {}, number(f.total)))));
     this.#table();
   }
 
@@ -111,7 +111,7 @@ export class Chart {
   }
 }
 
-// together joins what would be too many colours.
+// together joins the families that would need too many colours.
 function together(r) {
   const from = new Date(r.from);
   const steps = Math.round((new Date(r.to) - from) / 1000 / r.step_seconds);
@@ -145,13 +145,13 @@ function table(r) {
   return el("table", {}, el("caption", { class: "sr" }, "Events by family"), el("thead", {}, head), el("tbody", {}, rows));
 }
 
-// round says whether a time is one that people would write below the chart.
+// round reports whether a time is a good label below the chart.
 function round(date, span, wide) {
   if (span === "1h") return date.getMinutes() % (wide < 480 ? 20 : 10) === 0;
   return date.getMinutes() === 0 && date.getHours() % (wide < 480 ? 6 : 3) === 0;
 }
 
-// ceiling is a round number not below n, whose half is one, too.
+// ceiling is a round number, at least n, whose half is also round.
 function ceiling(n) {
   if (n <= 2) return 2;
   const power = 10 ** Math.floor(Math.log10(n));

@@ -1,10 +1,11 @@
-// Who reads the journal, how far behind, and replay.
+// The readers of the journal, how far behind they are, and replay.
 import { $, el, setText, show } from "./dom.js";
 import { post } from "./api.js";
 import { lasting } from "./time.js";
-import { count } from "./verdict.js";
+import { data } from "./text.js";
+import { count, late } from "./verdict.js";
 
-// replayable are the consumers that the receiver lets a person move back.
+// replayable are the consumers that the API can move back.
 const replayable = ["log"];
 const about = {
   log: "prints each event as a line of the log",
@@ -28,7 +29,7 @@ export class Consumers {
   draw(consumers) {
     const node = $("consumers");
     if (consumers.length === 0) {
-      node.replaceChildren(el("p", { class: "empty" }, "None has read anything yet. They appear with the first event."));
+      node.replaceChildren(el("p", { class: "empty" }, "No consumer has read anything yet. They appear with the first event."));
       return;
     }
     const focused = node.contains(document.activeElement);
@@ -37,12 +38,12 @@ export class Consumers {
   }
 
   #line(c) {
-    const late = c.lag_seconds > 60;
+    const state = c.error ? "bad" : late(c) ? "warn" : c.lag > 0 ? "" : "good";
     const behind = c.lag > 0 ? `${count(c.lag, "event")} behind, ${lasting(c.lag_seconds)}` : "up to date";
     return el("li", {},
-      el("span", { class: "grow" }, el("b", {}, c.name), " ", el("span", { class: "hint" }, about[c.name] ?? "")),
+      el("span", { class: "grow" }, el("b", {}, data(c.name)), " ", el("span", { class: "hint" }, c.error ? data(c.error) : about[c.name] ?? "")),
       el("span", { class: "quietly num", title: "seq of the last event it is done with" }, `at ${c.cursor.toLocaleString()}`),
-      el("span", { class: `pill ${late ? "warn" : "good"}` }, behind),
+      el("span", { class: `pill ${state}` }, c.error ? `stuck, ${behind}` : behind),
       replayable.includes(c.name) && el("button", { type: "button", class: "small", onclick: () => this.#open(c.name) }, "Replay…"));
   }
 
@@ -55,7 +56,7 @@ export class Consumers {
     $("replay-from").focus();
   }
 
-  // A dry run says how many; only then there is a button to do it.
+  // A dry run counts the events; only then a button appears that replays them.
   async #send(dryRun) {
     const text = $("replay-from").value.trim();
     const from = /^\d+$/.test(text) ? Number(text) : text;

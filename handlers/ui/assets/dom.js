@@ -1,5 +1,5 @@
-// Building elements. Text from outside goes in as text nodes only: there is no
-// way here to make markup of a string.
+// Building elements. Text from outside goes in as text nodes only: nothing here
+// turns a string into markup.
 
 const svgNS = "http://www.w3.org/2000/svg";
 
@@ -24,8 +24,8 @@ function fill(node, attrs, children) {
   return node;
 }
 
-// setText changes a text only if it differs: a live region is read out again
-// whenever it is written to.
+// setText changes a text only if it differs, because a live region is read out
+// again whenever it is written to.
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }

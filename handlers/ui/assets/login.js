@@ -1,12 +1,12 @@
 // The login form, shown when the receiver asks for its token. The token goes to
-// the receiver and into no storage of the browser; what stays is a cookie that
+// the receiver and into no storage of the browser. Only a cookie is kept, which
 // scripts can't read.
 import { $, show } from "./dom.js";
 import { login, logout, onUnauthorized } from "./api.js";
 
 const mark = "kazoohook.session"; // only remembers that there may be a session to end
 
-// ask calls entered() once somebody is let in.
+// guard calls entered() after a login.
 export function guard(entered) {
   const dialog = $("login");
   const refuse = $("login-error");
@@ -16,7 +16,7 @@ export function guard(entered) {
     show($("app"), false);
     if (!dialog.open) dialog.showModal();
   });
-  dialog.addEventListener("cancel", (e) => e.preventDefault()); // there is nothing behind it
+  dialog.addEventListener("cancel", (e) => e.preventDefault()); // nothing can be used without a login
   $("login-form").addEventListener("submit", async (e) => {
     e.preventDefault();
     show(refuse, false);

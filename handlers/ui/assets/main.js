@@ -3,15 +3,18 @@ import { $, el, setText, show } from "./dom.js";
 import { get } from "./api.js";
 import { Chart } from "./chart.js";
 import { Consumers } from "./consumers.js";
+import { deliveries, Destinations } from "./destinations.js";
 import { Detail } from "./detail.js";
 import { Filters } from "./filters.js";
+import { Held } from "./held.js";
 import { guard } from "./login.js";
+import { redelivery } from "./redeliver.js";
 import { Status } from "./status.js";
 import { most, Store } from "./store.js";
 import { Table } from "./table.js";
-import { full, localInput } from "./time.js";
+import { full, moment } from "./time.js";
 
-const restAfter = 60000; // ms hidden before the stream's connection is let go
+const restAfter = 60000; // ms hidden before the stream's connection is closed
 
 const store = new Store();
 const table = new Table(store, (seq) => detail.open(seq));
@@ -22,11 +25,14 @@ const filters = new Filters((filter) => {
 const detail = new Detail({
   only: (field, value) => filters.set(field, value),
   closed: () => table.view.focus({ preventScroll: true }),
+  parts: [redelivery, deliveries],
 });
 const chart = new Chart();
+const destinations = new Destinations();
 const status = new Status({
   consumers: new Consumers(),
-  heard: () => (store.loaded ? store.stream.resume() : store.reload()),
+  held: new Held({ done: () => status.ask() }),
+  back: () => (store.loaded ? store.stream.resume() : store.reload()),
 });
 
 store.addEventListener("arrived", ({ detail: row }) => {
@@ -40,9 +46,9 @@ store.addEventListener("change", ({ detail: { what } }) => {
   draw();
 });
 
-// draw shows what the store says besides its rows.
+// draw shows the state of the store besides its rows.
 function draw() {
-  const links = { live: "Live", lost: "Connection lost, trying again", wait: "Connecting", off: store.until ? "Looking at the past" : "Connecting" };
+  const links = { live: "Live", lost: "Connection lost, trying again", wait: "Connecting", off: store.until ? "Looking at the past" : store.filter.duplicate && store.loaded ? "Looked at every 5 s" : "Connecting" };
   const link = store.paused && store.link === "live" ? "paused" : store.link;
   $("link").dataset.state = link;
   setText($("link-text"), link === "paused" ? "Paused" : links[link]);
@@ -60,16 +66,18 @@ function draw() {
   }
   setText($("count"), store.error && n > 0 ? `${n.toLocaleString()} events · ${store.error}` : store.full ? `${most.toLocaleString()} events are shown at most: filter or jump to see older ones`
     : `${n.toLocaleString()}${store.older ? "+" : ""} event${n === 1 ? "" : "s"}${store.loading ? " · loading" : ""}`);
+  filters.exports(store.until);
   blank();
 }
 
-// blank says what to do where there is nothing to show.
+// blank says what to do if there is nothing to show.
 function blank() {
   const node = $("blank");
   const filtered = Object.keys(store.filter).length > 0;
   const [title, text, label, act] =
     store.error && store.rows.length === 0 ? ["The events could not be read", store.error, "Try again", () => store.reload()]
     : store.rows.length > 0 || !store.loaded || store.newer ? []
+    : store.filter.duplicate ? ["No duplicates", "Kazoo sent none of these events more than once, as far as that is kept: of the newest 10,000 duplicates.", "Clear the filter", () => filters.clear()]
     : filtered ? ["No event matches", "Names and accounts may hold * and ?; an object is matched by its whole id.", "Clear the filter", () => filters.clear()]
     : ["No events yet", "They appear here as Kazoo sends them. Save a user in Kazoo to see one.", "", null];
   show(node, title !== undefined);
@@ -85,11 +93,14 @@ function live() {
 
 $("pause").addEventListener("click", () => store.pause(!store.paused));
 $("to-live").addEventListener("click", live);
-$("jump-to").max = localInput(new Date(Date.now() + 86400000));
 $("jump").addEventListener("submit", (e) => {
   e.preventDefault();
-  const at = new Date($("jump-to").value);
-  if (Number.isNaN(at.getTime())) return $("jump-to").showPicker?.();
+  const field = $("jump-to");
+  const at = moment(field.value);
+  field.setAttribute("aria-invalid", at === null);
+  show($("jump-error"), at === null);
+  setText($("jump-error"), at === null ? "Write how long ago, like 90m, 2h or 7d, or a time, like 14:30 or 2026-01-31 14:30." : "");
+  if (at === null) return field.focus();
   store.until = at;
   store.reload();
 });
@@ -101,7 +112,7 @@ document.addEventListener("visibilitychange", () => {
   else store.stream.resume();
 });
 
-// begin asks one thing first, so that a login is asked for once.
+// begin sends one request first, so that the login appears only once.
 async function begin() {
   try {
     await get("/api/hooks");
@@ -113,6 +124,7 @@ async function begin() {
   store.reload();
   chart.load();
   status.ask();
+  destinations.ask();
 }
 
 guard(begin);

@@ -1,12 +1,13 @@
-// The events that the page holds, newest first, and how more of them come in:
-// live from the stream, older and newer ones page by page.
+// The events that the page holds, newest first. More come live from the stream, and
+// older and newer ones page by page.
 import { get } from "./api.js";
 import { row } from "./describe.js";
 import { Stream } from "./stream.js";
 
 const pageSize = 300;
 export const most = 100000; // rows held at once
-const waitingMost = 5000; // kept while paused; beyond, they are only counted
+const again = 5000; // ms between requests without a stream
+const waitingMost = 5000; // kept while paused; further events are only counted
 
 export class Store extends EventTarget {
   rows = [];
@@ -19,9 +20,10 @@ export class Store extends EventTarget {
   error = "";
   loaded = false; // the first page is there
   #older = ""; // cursor of the next older page, "" at the end
-  #newer = false; // newer ones than the first row exist that are not held
+  #newer = false; // there are newer events than the first row
   #busy = null; // AbortController of the request under way
   #batch = [];
+  #look = 0; // timer
 
   constructor() {
     super();
@@ -48,15 +50,16 @@ export class Store extends EventTarget {
     return this.#busy !== null;
   }
 
-  // reload begins anew, with the filter and at the place that are set.
+  // reload starts again, with the filter and the time that are set.
   async reload() {
     this.#busy?.abort();
     this.#busy = null;
     this.stream.close();
+    clearTimeout(this.#look);
     this.#batch = [];
     this.#clearWaiting();
     await this.#request(async (signal) => {
-      // What comes after the head is the stream's: nothing falls between.
+      // Events after the head come from the stream, so none is missed.
       const head = (await get("/api/events", { limit: 1 }, signal)).events[0]?.seq ?? 0;
       const place = this.until ? { until: this.until.toISOString() } : { before: head + 1 };
       const page = await get("/api/events", { ...this.filter, ...place, limit: pageSize }, signal);
@@ -64,9 +67,22 @@ export class Store extends EventTarget {
       this.#older = page.next;
       this.#newer = this.until !== null;
       this.loaded = true;
-      if (!this.until) this.stream.open(head, this.filter);
+      if (!this.until) this.#follow(head);
       this.#tell("reset");
     });
+  }
+
+  // follow keeps the list up to date. When the stream shows an event it has no
+  // duplicates yet, so a filter for duplicates asks now and then instead.
+  #follow(head) {
+    if (!this.filter.duplicate) return this.stream.open(head, this.filter);
+    const look = async () => {
+      const page = await get("/api/events", { ...this.filter, limit: pageSize }).catch(() => null);
+      const known = new Set(this.rows.map((r) => r.seq));
+      if (page && !this.paused && page.events.some((e) => !known.has(e.seq))) return this.reload();
+      this.#look = setTimeout(look, again);
+    };
+    this.#look = setTimeout(look, again);
   }
 
   async loadOlder() {
@@ -79,7 +95,7 @@ export class Store extends EventTarget {
     });
   }
 
-  // loadNewer goes from a time in the past towards now, and live once there.
+  // loadNewer goes from a time in the past towards now, and then follows live.
   async loadNewer() {
     if (!this.#newer || this.loading) return;
     await this.#request(async (signal) => {
@@ -90,7 +106,7 @@ export class Store extends EventTarget {
       if (page.next === "") {
         this.#newer = false;
         this.until = null;
-        this.stream.open(head, this.filter);
+        this.#follow(head);
       }
       this.#prepend(page.events.map(row).reverse(), true);
     });
@@ -118,11 +134,11 @@ export class Store extends EventTarget {
       this.#tell("paused");
       return;
     }
-    // A burst is one change of the list. A hidden page draws no frames, so a timer.
+    // A burst makes one change of the list. It is a timer: a hidden page has no frames.
     if (this.#batch.push(r) === 1) setTimeout(() => this.#prepend(this.#batch.splice(0).reverse()), 30);
   }
 
-  // kept: what is in sight stays there, even at the top.
+  // kept: visible rows stay in place, even at the top.
   #prepend(rows, kept = false) {
     if (rows.length === 0) return this.#tell("paused");
     this.rows = rows.concat(this.rows);
@@ -152,7 +168,7 @@ export class Store extends EventTarget {
     }
   }
 
-  // retry is what the page does by itself after a failure.
+  // retry is called after a failure.
   retry() {
     if (!this.loaded || this.link === "off") this.reload();
   }

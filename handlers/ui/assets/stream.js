@@ -1,4 +1,5 @@
-// The live stream, which goes on where it was after every loss.
+// The live stream. After a lost connection it continues where it was.
+import { url } from "./api.js";
 
 const shortest = 500; // ms before the first try to come back
 const longest = 10000;
@@ -28,7 +29,7 @@ export class Stream {
     this.on.state("off");
   }
 
-  // resume tries at once what would be tried in a while.
+  // resume connects now instead of waiting for the next try.
   resume() {
     if (this.filter && !this.source) {
       this.pause = shortest;
@@ -36,7 +37,7 @@ export class Stream {
     }
   }
 
-  // rest lets go of the connection, of which a browser has few, until resume.
+  // rest closes the connection, because a browser has few, until resume.
   rest() {
     if (!this.filter) return;
     clearTimeout(this.timer);
@@ -47,7 +48,7 @@ export class Stream {
   connect() {
     clearTimeout(this.timer);
     const query = new URLSearchParams({ ...this.filter, after: this.last });
-    const source = new EventSource(`/api/events/stream?${query}`);
+    const source = new EventSource(url(`/api/events/stream?${query}`));
     this.source = source;
     source.onopen = () => {
       this.pause = shortest;
@@ -64,7 +65,7 @@ export class Stream {
       this.position(m);
       this.on.gap();
     });
-    // The browser's own way to come back gives up at any answer but 200.
+    // The browser's own reconnecting gives up at any answer but 200.
     source.onerror = () => {
       if (this.source !== source) return;
       source.close();

@@ -1,17 +1,18 @@
-// The list of events, of which only the rows in sight exist as elements.
+// The list of events. Only visible rows exist as elements.
 import { $, el, setText, show } from "./dom.js";
 import { colour, family, source } from "./describe.js";
 import { stamp, utc } from "./time.js";
 import { short } from "./names.js";
+import { inline, visible } from "./text.js";
 
-const beyond = 8; // rows drawn above and below what is in sight
+const beyond = 8; // rows drawn above and below the visible ones
 const near = 60; // rows from the end at which more are fetched
 const newFor = 2000; // ms
 
 export class Table {
   #slots = []; // elements in use, by index modulo their number
   #active = null; // seq of the row that the keys move
-  #unseen = 0; // arrived above what is in sight
+  #unseen = 0; // arrived above the visible rows
   #asked = 0; // the frame asked for
 
   // open(seq) is called for a row that is clicked or entered.
@@ -46,7 +47,7 @@ export class Table {
       this.#active = null;
       this.toTop();
     } else if (what === "newer" && (kept || this.view.scrollTop > this.height / 2)) {
-      // Who reads further down must not lose the line.
+      // A person who reads further down must not lose the line.
       this.#unseen += n;
       this.#size();
       this.view.scrollTop += n * this.height;
@@ -66,7 +67,7 @@ export class Table {
 
   draw() {
     if (this.#asked) return;
-    // Frames are not drawn for a hidden page; the timer sees to it all the same.
+    // A hidden page has no frames; then the timer draws.
     const now = () => {
       cancelAnimationFrame(this.#asked);
       clearTimeout(timer);
@@ -99,7 +100,7 @@ export class Table {
       used.add(i % count);
       fillSlot(this.#slots[i % count], rows[i], i, height, rows[i].seq === this.#active);
     }
-    this.#slots.forEach((s, i) => show(s.node, used.has(i)));
+    this.#slots.forEach((s, i) => used.has(i) ? show(s.node, true) : emptySlot(s));
     this.view.setAttribute("aria-rowcount", this.store.older || this.store.full ? -1 : rows.length);
     if (this.#active && document.getElementById(`row-${this.#active}`)) this.view.setAttribute("aria-activedescendant", `row-${this.#active}`);
     else this.view.removeAttribute("aria-activedescendant");
@@ -151,6 +152,13 @@ function newSlot() {
   return slot;
 }
 
+// emptySlot hides a slot and removes the row's id, because another slot may have it.
+function emptySlot(slot) {
+  show(slot.node, false);
+  slot.node.removeAttribute("id");
+  slot.row = null;
+}
+
 function fillSlot(slot, r, index, height, active) {
   const { node } = slot;
   node.style.transform = `translateY(${index * height}px)`;
@@ -165,12 +173,13 @@ function fillSlot(slot, r, index, height, active) {
   node.dataset.source = r.source;
   slot.time.textContent = stamp(r.at);
   slot.time.title = utc(r.at);
-  slot.dot.dataset.family = colour(family(r.event));
-  slot.name.textContent = r.event;
+  slot.dot.dataset.colour = colour(family(r.event));
+  slot.name.textContent = visible(r.event);
+  slot.event.title = inline(r.event);
   slot.what.textContent = r.what || "—";
   slot.what.title = r.problem || r.what;
   slot.account.textContent = short(r.account);
-  slot.account.title = r.account;
+  slot.account.title = inline(r.account);
   const [label, title] = source(r.source);
   slot.source.textContent = label;
   slot.source.title = title;

@@ -27,7 +27,7 @@ func testClose(t *testing.T, open Opener) {
 	if err := l.MoveCursor(t.Context(), "c", 0, 1); !errors.Is(err, journal.ErrClosed) {
 		t.Errorf("move: %v", err)
 	}
-	if _, err := l.Query(t.Context(), event.Query{}); !errors.Is(err, journal.ErrClosed) {
+	if _, _, err := l.Query(t.Context(), event.Query{}); !errors.Is(err, journal.ErrClosed) {
 		t.Errorf("query: %v", err)
 	}
 	if err := l.Close(); err != nil {
@@ -35,10 +35,10 @@ func testClose(t *testing.T, open Opener) {
 	}
 }
 
-// Every append that was told it succeeded is there, whatever Close interrupts;
-// every other one is told that it is closed.
+// Every append that returned without an error is stored, whatever Close interrupts.
+// Every other append returns ErrClosed.
 func testCloseFinishes(t *testing.T, open Opener) {
-	dir := t.TempDir()
+	dir := MemoryDir(t)
 	l := open(t, dir)
 	var wg sync.WaitGroup
 	var mu sync.Mutex

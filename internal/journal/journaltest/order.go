@@ -21,7 +21,7 @@ func testOrder(t *testing.T, open Opener) {
 	checkDense(t, readAll(t, l), 300)
 }
 
-// checkDense wants n events numbered from 1 in order of their ids.
+// checkDense wants n events, numbered from 1, with increasing ids.
 func checkDense(t *testing.T, all []event.Record, n int) {
 	t.Helper()
 	if len(all) != n {
@@ -38,7 +38,7 @@ func checkDense(t *testing.T, all []event.Record, n int) {
 }
 
 func testRoundTrip(t *testing.T, open Opener) {
-	dir := t.TempDir()
+	dir := MemoryDir(t)
 	l := open(t, dir)
 	at := time.Date(2026, 1, 2, 3, 4, 5, 678901234, time.UTC)
 	full := edit(1)
@@ -46,7 +46,7 @@ func testRoundTrip(t *testing.T, open Opener) {
 	full.Firing = event.Firing{ID: "0123456789", First: at.Add(-time.Second), Last: at}
 	full.Problem, full.Event = "why it is unknown", event.Unknown
 	full.Body = bytes.Repeat([]byte{0, 0xff, 'a', '\n'}, 1<<16)
-	empty := event.Record{Delivery: event.Delivery{Source: event.SourceWebhook}}
+	empty := event.Record{Request: event.Request{Source: event.SourceWebhook}}
 	empty.Dedupe.Key[0] = 1
 	odd := edit(2)
 	odd.ObjectID, odd.ContentType, odd.Body = "a\x00b\xff ü", "", nil
@@ -77,7 +77,7 @@ func testRoundTrip(t *testing.T, open Opener) {
 }
 
 func testDurability(t *testing.T, open Opener) {
-	dir := t.TempDir()
+	dir := MemoryDir(t)
 	for round := range 3 {
 		l := open(t, dir)
 		checkDense(t, readAll(t, l), round*40)
@@ -110,7 +110,7 @@ func testConcurrentAppends(t *testing.T, open Opener) {
 			}
 		})
 	}
-	// A reader meanwhile sees all, in order, waiting for what isn't there yet.
+	// Meanwhile a reader sees all events in order, and waits for the next ones.
 	var seen []event.Record
 	for after := int64(0); after < writers*each; {
 		if err := l.Wait(t.Context(), after); err != nil {

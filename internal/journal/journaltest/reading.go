@@ -83,7 +83,7 @@ func testWaitContext(t *testing.T, open Opener) {
 }
 
 func testCursors(t *testing.T, open Opener) {
-	dir := t.TempDir()
+	dir := MemoryDir(t)
 	l := open(t, dir)
 	for i := range 10 {
 		store(t, l, edit(i))
@@ -105,7 +105,7 @@ func testCursors(t *testing.T, open Opener) {
 	move(0, 7, nil)
 	move(0, 8, journal.ErrCursorMoved)
 	at(7)
-	move(7, 100, nil) // skips what comes
+	move(7, 100, nil) // skips future events
 	move(100, 3, nil)
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
@@ -119,7 +119,7 @@ func testCursors(t *testing.T, open Opener) {
 	}
 }
 
-// Of several that move a cursor from the same place, one succeeds.
+// If several move a cursor from the same place, one succeeds.
 func testCompetingMoves(t *testing.T, open Opener) {
 	l := start(t, open)
 	for i := range 10 {
@@ -173,6 +173,8 @@ func testQuery(t *testing.T, open Opener) {
 		"several":       {Since: all[5].ReceivedAt, Accounts: []string{"account-b"}, Events: []string{"user.*"}, Limit: 4},
 		"future":        {Since: time.Now().Add(time.Hour)},
 		"empty account": {Accounts: []string{""}},
+		"source":        {Sources: []event.Source{event.SourceWebhook}},
+		"no source":     {Sources: []event.Source{event.SourceResync}, Accounts: []string{"account-a"}},
 	} {
 		var want []int64
 		for i := range all {
@@ -188,7 +190,7 @@ func testQuery(t *testing.T, open Opener) {
 		if q.Limit > 0 {
 			want = want[:min(q.Limit, len(want))]
 		}
-		got, err := l.Query(t.Context(), q)
+		got, next, err := l.Query(t.Context(), q)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -196,6 +198,9 @@ func testQuery(t *testing.T, open Opener) {
 		if len(got) != len(want) {
 			t.Errorf("%s: %d events, want %d", name, len(got), len(want))
 			continue
+		}
+		if more := len(want) < total; more && next != want[len(want)-1] || !more && q.Limit == 0 && next != 0 {
+			t.Errorf("%s: stopped at %d", name, next)
 		}
 		for i := range got {
 			if got[i].Seq != want[i] || !q.Match(got[i]) {

@@ -1,0 +1,263 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// rebuildRequest is sent to each node twice: at the first the node stores the order, at
+// the second, when all have it, the node ends, to carry it out. If not all nodes do so,
+// the order is withdrawn.
+type rebuildRequest struct {
+	Order    order `json:"order"`
+	Go       bool  `json:"go"`
+	Withdraw bool  `json:"withdraw,omitempty"`
+}
+
+type rebuildAnswer struct {
+	Error string `json:"error,omitempty"`
+}
+
+// planRebuild orders a new log, made from the most advanced journal. All nodes must be
+// connected, because a missing one may have more. l is the old log, if it still exists.
+func planRebuild(size int, all []view, l logState) (order, error) {
+	if len(all) < size {
+		return order{}, fmt.Errorf("a rebuild needs all %d nodes, because the one that is missing may have events that the others lack; connected are %s", size, names(all))
+	}
+	if len(all) > size {
+		return order{}, fmt.Errorf("connected are %s, more than the cluster's size of %d: stop those that don't belong to it", names(all), size)
+	}
+	var full []view
+	for _, v := range all {
+		if v.Empty || v.State == StateDiverged {
+			continue
+		}
+		if len(full) > 0 && full[0].Journal != v.Journal {
+			return order{}, fmt.Errorf("nodes %s and %s have different journals, %s and %s: empty the DATA_DIR of the one that is wrong",
+				full[0].Node, v.Node, full[0].Journal, v.Journal)
+		}
+		full = append(full, v)
+	}
+	if len(full) == 0 {
+		return order{}, errors.New("no node has a journal to make the log from")
+	}
+	best := mostAdvanced(full)
+	return order{Epoch: newEpoch(), Founder: best.Node, Anew: true, All: true, Rename: lacks(best, all, l)}, nil
+}
+
+// lacks reports whether acknowledged events may be missing in a node's journal, so that
+// the journal needs a new name: a newer position was acknowledged; or the log was
+// continued from an earlier position than one that was applied, so that journals may
+// hold different events under the same numbers.
+func lacks(best view, all []view, l logState) bool {
+	if l.epoch == best.Epoch && lacking(all, l) != "" {
+		return true
+	}
+	hashes := map[int64]string{}
+	for _, v := range all {
+		if v.Epoch == "" || v.Epoch != best.Epoch {
+			continue
+		}
+		if v.Acked > best.Position || v.Replaced != "" {
+			return true
+		}
+		for _, c := range v.Chain {
+			if hash, shown := hashes[c.Number]; shown && hash != c.Hash {
+				return true
+			}
+			hashes[c.Number] = c.Hash
+		}
+	}
+	return false
+}
+
+// replaceable returns nil if the log may be made anew, because it is gone, no node can
+// follow it, it lacks what a node has had, or a quorum of the servers with a vote is lost. Otherwise
+// it may hold commands that no journal has yet. all is what the nodes, all of them, said
+// before the log's state was asked for. If that failed, the log can come back only if a
+// quorum has followed it.
+func replaceable(size int, all []view, l logState, err error) error {
+	switch {
+	case errors.Is(err, errNoStream):
+		return nil
+	case err != nil:
+		followed := map[string]int{}
+		for _, v := range all {
+			if followed[v.Epoch]++; v.Epoch != "" && followed[v.Epoch] >= quorum(size) {
+				return fmt.Errorf("a quorum has followed the cluster's log, and whether it is whole can't be read now; try again: %w", err)
+			}
+		}
+		return nil
+	}
+	if lacking(all, l) != "" {
+		return nil
+	}
+	follower, votes := "", 0
+	for _, v := range all {
+		if slices.Contains(l.voters, peerID(v.Server)) {
+			votes++
+		}
+		switch {
+		case v.Empty, v.State == StateDiverged, continues(l, v.Epoch, v.Position+1) != nil:
+		default:
+			follower = v.Node
+		}
+	}
+	if follower != "" && votes >= quorum(size) {
+		return fmt.Errorf("the cluster's log is whole, node %s can follow it: there is nothing to rebuild", follower)
+	}
+	return nil
+}
+
+// Rebuild makes the log anew from the most advanced journal. Each node ends with
+// ErrRestart; the log is made when the nodes are started again. A log that a node can
+// follow is left alone: it may hold commands that no journal has yet.
+func (n *Node) Rebuild(ctx context.Context) error {
+	self := n.refresh(ctx)
+	all := append(byNode(n.others()), self)
+	var l logState
+	var err error
+	if len(all) == n.o.Size {
+		s := &stream{app: n.embedded.app, js: n.embedded.js, size: n.o.Size}
+		l, err = s.state(ctx)
+	}
+	if err := replaceable(n.o.Size, all, l, err); err != nil {
+		return err
+	}
+	o, err := planRebuild(n.o.Size, all, l)
+	if err != nil {
+		return err
+	}
+	n.o.Log.Warn().Str("from", o.Founder).Bool("events_missing", o.Rename).Msg("the cluster's log is made anew")
+	err = n.askAll(ctx, all, rebuildRequest{Order: o})
+	if err == nil {
+		err = n.carryOut(ctx, all, o)
+	}
+	if err != nil {
+		_ = n.askAll(context.WithoutCancel(ctx), all, rebuildRequest{Order: o, Withdraw: true})
+		return fmt.Errorf("rebuild: %w", err)
+	}
+	return nil
+}
+
+// carryOut tells all nodes to carry an order out. Those that began again before another
+// refused have new servers: they give the order back when they are seen.
+func (n *Node) carryOut(ctx context.Context, all []view, o order) error {
+	n.mu.Lock()
+	n.self.Ordered = o.Epoch
+	n.mu.Unlock()
+	err := n.askAll(ctx, all, rebuildRequest{Order: o, Go: true})
+	if err != nil {
+		n.mu.Lock()
+		n.self.Ordered, n.withdrawn = "", append(n.withdrawn, o)
+		n.mu.Unlock()
+	}
+	return err
+}
+
+// withdrawFrom withdraws an order from a node that carries it out although not all do.
+func (n *Node) withdrawFrom(v view) {
+	n.mu.Lock()
+	i := slices.IndexFunc(n.withdrawn, func(o order) bool { return o.Epoch == v.Making })
+	if i < 0 {
+		n.mu.Unlock()
+		return
+	}
+	o := n.withdrawn[i]
+	n.mu.Unlock()
+	if data, err := json.Marshal(rebuildRequest{Order: o, Withdraw: true}); err == nil {
+		_ = n.embedded.app.Publish(nodeSubject(v.Server, "rebuild"), data)
+	}
+}
+
+// askAll sends a request to all nodes, to this one last. A withdrawal goes to all even
+// if one fails.
+func (n *Node) askAll(ctx context.Context, all []view, r rebuildRequest) error {
+	var errs []error
+	for _, v := range all {
+		if v.Server == n.id.server() {
+			continue
+		}
+		if err := n.askRebuild(ctx, v, r); err != nil {
+			errs = append(errs, fmt.Errorf("node %s: %w", v.Node, err))
+			if !r.Withdraw {
+				return errs[0]
+			}
+		}
+	}
+	return errors.Join(append(errs, n.rebuild(r))...)
+}
+
+func (n *Node) askRebuild(ctx context.Context, v view, r rebuildRequest) error {
+	data, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, copyWait)
+	defer cancel()
+	m, err := n.embedded.app.RequestWithContext(ctx, nodeSubject(v.Server, "rebuild"), data)
+	if err != nil {
+		return err
+	}
+	var a rebuildAnswer
+	if err := json.Unmarshal(m.Data, &a); err != nil {
+		return err
+	}
+	if a.Error != "" {
+		return errors.New(a.Error)
+	}
+	return nil
+}
+
+func (n *Node) answerRebuild(_ context.Context, m *nats.Msg) {
+	var r rebuildRequest
+	var a rebuildAnswer
+	err := json.Unmarshal(m.Data, &r)
+	if err == nil {
+		err = n.rebuild(r)
+	}
+	if err != nil {
+		a.Error = err.Error()
+	}
+	if data, err := json.Marshal(a); err == nil {
+		_ = m.Respond(data)
+	}
+}
+
+// rebuild stores an order, and at the second request also that it is carried out. Then it
+// ends the node a second later, so that the answer is sent first.
+func (n *Node) rebuild(r rebuildRequest) error {
+	if r.Withdraw {
+		return n.dropOrder(r.Order.Epoch)
+	}
+	r.Order.Go = r.Go
+	if err := r.Order.write(n.o.dir()); err != nil || !r.Go {
+		return err
+	}
+	time.AfterFunc(time.Second, func() { n.fail(fmt.Errorf("%w: the cluster's log is made anew", ErrRestart)) })
+	return nil
+}
+
+// dropOrder removes the order for an epoch.
+func (n *Node) dropOrder(epoch string) error {
+	o, err := readOrder(n.o.dir())
+	if err != nil || o.Epoch != epoch {
+		return err
+	}
+	if err := o.done(n.o.dir()); err != nil {
+		return err
+	}
+	n.mu.Lock()
+	carriesOut := n.order.Epoch == epoch
+	n.mu.Unlock()
+	if carriesOut { // it began anew meanwhile
+		n.setOrder(order{})
+	}
+	return nil
+}

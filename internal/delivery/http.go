@@ -1,0 +1,318 @@
+package delivery
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/net/http/httpguts"
+	"golang.org/x/net/http/httpproxy"
+)
+
+// Limits for reading an answer.
+const (
+	maxExcerpt    = 1 << 10        // bytes that are kept
+	maxDrain      = 64 << 10       // bytes that are read so that the connection can be used again
+	maxDrainTime  = time.Second    // for which these bytes are awaited
+	maxRetryAfter = 24 * time.Hour // longer waits are reduced to it
+)
+
+// Headers of a request that only the sender sets, in canonical form.
+var ownHeaders = []string{
+	"Connection", "Content-Encoding", "Content-Length", "Expect", "Host", "Keep-Alive", "Proxy-Authorization", "Proxy-Connection",
+	"Te", "Traceparent", "Trailer", "Transfer-Encoding", "Upgrade",
+}
+
+// check reports what is wrong with the settings.
+func (s *HTTPSettings) check(p *problems) {
+	if u, err := url.Parse(s.URL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		p.add("url", "it is no URL that begins with http:// or https:// and a host") // not quoted: it may hold a secret
+	} else {
+		checkURL(u, p)
+	}
+	seen := map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(s.Headers)) {
+		place := "headers." + name
+		canonical := http.CanonicalHeaderKey(name)
+		switch {
+		case !httpguts.ValidHeaderFieldName(name):
+			p.add("headers", "%s is not a valid header name", quoted(name))
+		case strings.HasPrefix(strings.ToLower(name), "webhook-"), slices.Contains(ownHeaders, canonical):
+			p.add(place, "this header is set by the sender and can't be replaced")
+		case !httpguts.ValidHeaderFieldValue(s.Headers[name]):
+			p.add(place, "the value holds a character that no header may have, such as the end of a line")
+		case seen[canonical] != "":
+			p.add(place, "it is the same header as %s", seen[canonical])
+		}
+		seen[canonical] = name
+	}
+	for i, key := range s.Keys {
+		if len(key) == 0 {
+			p.add("secret", "key %d is empty", i+1)
+		}
+	}
+	if _, err := s.tls(); err != nil {
+		var bad *Problem
+		if errors.As(err, &bad) {
+			*p = append(*p, *bad)
+		}
+	}
+}
+
+func checkURL(u *url.URL, p *problems) {
+	if u.Fragment != "" {
+		p.add("url", "what follows # is never sent: leave it out")
+	}
+	if port := u.Port(); port != "" {
+		if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+			p.add("url", "the port %s is not between 1 and 65535", quoted(port))
+		}
+	}
+	if u.Hostname() == "" {
+		p.add("url", "the host is missing")
+	}
+	if isMetadataHost(u.Hostname()) {
+		p.add("url", "%s is %w", u.Hostname(), errMetadata)
+	}
+}
+
+// warnings names settings that expose secrets.
+func (s *HTTPSettings) warnings() []string {
+	var w []string
+	for i, key := range s.Keys {
+		if n := len(key); n > 0 && n < weakKey {
+			w = append(w, fmt.Sprintf("secret: key %d has %d bytes; Standard Webhooks wants %d to 64, as `echo whsec_$(openssl rand -base64 32)` makes", i+1, n, weakKey))
+		}
+	}
+	if u, err := url.Parse(s.URL); err == nil && u.Scheme == "http" && u.User != nil {
+		w = append(w, "url: the password crosses the network in clear text: use https")
+	}
+	return w
+}
+
+// Error makes a Problem an error.
+func (p *Problem) Error() string { return p.Place + ": " + p.Err.Error() }
+
+// tls returns the TLS configuration. The error is a *Problem.
+func (s *HTTPSettings) tls() (*tls.Config, error) {
+	c := &tls.Config{MinVersion: tls.VersionTLS12}
+	if len(s.CA) > 0 {
+		c.RootCAs = x509.NewCertPool()
+		if !c.RootCAs.AppendCertsFromPEM(s.CA) {
+			return nil, &Problem{"ca_file", errors.New("it holds no certificate in PEM")}
+		}
+	}
+	switch {
+	case len(s.Cert) == 0 && len(s.Key) == 0:
+		return c, nil
+	case len(s.Cert) == 0:
+		return nil, &Problem{"cert_file", errors.New("it is missing, but there is a key_file")}
+	case len(s.Key) == 0:
+		return nil, &Problem{"key_file", errors.New("it is missing, but there is a cert_file")}
+	}
+	pair, err := tls.X509KeyPair(s.Cert, s.Key)
+	if err != nil {
+		return nil, &Problem{"cert_file", fmt.Errorf("it and key_file are no certificate with its key: %w", err)}
+	}
+	c.Certificates = []tls.Certificate{pair}
+	return c, nil
+}
+
+// httpSender posts events to a URL.
+type httpSender struct {
+	d         *Destination
+	url       *url.URL
+	common    http.Header
+	post      *http.Request // what all requests have in common
+	dialer    *net.Dialer
+	tls       *tls.Config
+	proxied   proxied
+	transport *http.Transport
+	mask      mask // of secrets that an answer may repeat
+	drainFor  time.Duration
+}
+
+func newHTTPSender(d *Destination, o SenderOptions) (*httpSender, error) {
+	to, err := url.Parse(d.HTTP.URL)
+	if err != nil {
+		return nil, errors.New("the URL can't be read") // its text may hold a secret
+	}
+	config, err := d.HTTP.tls()
+	if err != nil {
+		return nil, err
+	}
+	s := &httpSender{d: d, url: to, dialer: newDialer(), tls: config, mask: maskOf(d.HTTP, to), drainFor: maxDrainTime}
+	s.common = s.header(o.Version)
+	s.post = &http.Request{
+		Method: http.MethodPost, URL: to, Host: strings.TrimSuffix(to.Host, ":"), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}
+	s.proxied.dialer = s.dialer
+	s.proxied.proxy = httpproxy.FromEnvironment().ProxyFunc()
+	s.transport = &http.Transport{
+		Proxy:                  func(r *http.Request) (*url.URL, error) { return s.proxied.choose(r.Context(), r.URL) },
+		DialContext:            s.dialer.DialContext,
+		TLSClientConfig:        config,
+		TLSHandshakeTimeout:    10 * time.Second,
+		ForceAttemptHTTP2:      true,
+		MaxIdleConnsPerHost:    d.Concurrency,
+		IdleConnTimeout:        90 * time.Second,
+		MaxResponseHeaderBytes: 64 << 10,
+		DisableCompression:     true,
+		// A connection that no longer answers is given up.
+		HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second},
+	}
+	return s, nil
+}
+
+// Send posts the event once.
+func (s *httpSender) Send(ctx context.Context, m *Message) Result {
+	ctx, cancel := context.WithTimeout(ctx, s.d.Timeout)
+	defer cancel()
+	response, err := s.transport.RoundTrip(s.request(ctx, m)) // read closes its body
+	if err != nil {
+		return Result{Err: s.failure(ctx, err)}
+	}
+	excerpt := s.read(response, cancel)
+	r := Result{Status: status(response), Excerpt: excerpt}
+	code := response.StatusCode
+	if code >= 200 && code < 300 {
+		return r
+	}
+	r.Answered = code != http.StatusBadGateway && code != http.StatusServiceUnavailable && code != http.StatusGatewayTimeout
+	r.RetryAfter = retryAfter(response.Header.Get("Retry-After"), time.Now())
+	r.Pause = code == http.StatusGone
+	switch {
+	case r.Pause:
+		r.Err = fmt.Errorf("%s answered %s: it wants no more events", s.name(), r.Status)
+	case code >= 300 && code < 400:
+		r.Err = fmt.Errorf("%s answered %s: redirects are not followed, set the URL to where it leads", s.name(), r.Status)
+	default:
+		r.Err = fmt.Errorf("%s answered %s", s.name(), r.Status)
+	}
+	return r
+}
+
+// header returns the headers that every request has.
+func (s *httpSender) header(version string) http.Header {
+	agent := "kazoohook"
+	if version != "" {
+		agent += "/" + version
+	}
+	h := http.Header{"User-Agent": {agent}}
+	for name, value := range s.d.HTTP.Headers {
+		h.Set(name, value)
+	}
+	if login := s.url.User; login != nil && h.Get("Authorization") == "" {
+		password, _ := login.Password()
+		h.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(login.Username()+":"+password)))
+	}
+	return h
+}
+
+// request makes the request of an attempt.
+func (s *httpSender) request(ctx context.Context, m *Message) *http.Request {
+	at := m.At
+	if at.IsZero() {
+		at = time.Now()
+	}
+	h := make(http.Header, len(s.common)+6)
+	set := func(name, value string) { h[name] = []string{value} } // names are canonical
+	set("Content-Type", m.ContentType)
+	maps.Copy(h, s.common)
+	set("Webhook-Id", m.EventID)
+	set("Webhook-Timestamp", strconv.FormatInt(at.Unix(), 10))
+	if keys := s.d.HTTP.Keys; len(keys) > 0 {
+		set("Webhook-Signature", sign(keys, m.EventID, at, m.Body))
+	}
+	if m.Redelivered {
+		set("Webhook-Redelivered", "true")
+	}
+	if m.Traceparent != "" {
+		set("Traceparent", m.Traceparent)
+	}
+	body := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(m.Body)), nil }
+	r := s.post.WithContext(ctx)
+	r.Header, r.GetBody, r.ContentLength = h, body, int64(len(m.Body))
+	r.Body, _ = body()
+	if len(m.Body) == 0 {
+		r.Body = http.NoBody
+	}
+	return r
+}
+
+// status is the answer's code with its standard text: the server's own text may be
+// anything.
+func status(r *http.Response) string {
+	if text := http.StatusText(r.StatusCode); text != "" {
+		return strconv.Itoa(r.StatusCode) + " " + text
+	}
+	return strconv.Itoa(r.StatusCode)
+}
+
+// read returns the beginning of an answer's body. It reads the rest within limits, so
+// that the connection can be used again, and closes the body.
+func (s *httpSender) read(r *http.Response, stop context.CancelFunc) string {
+	body := r.Body
+	if r.ContentLength == 0 {
+		_ = body.Close()
+		return ""
+	}
+	timer := time.AfterFunc(s.drainFor, stop)
+	defer timer.Stop()
+	var start []byte
+	var err error
+	if n := r.ContentLength; n > 0 && n < 2*maxExcerpt { // the size is known
+		start = make([]byte, n)
+		var got int
+		got, err = io.ReadFull(body, start)
+		start = start[:got]
+	} else {
+		start, err = io.ReadAll(io.LimitReader(body, 2*maxExcerpt))
+	}
+	if err == nil {
+		_, _ = io.CopyN(io.Discard, body, maxDrain) // an error doesn't matter: the status is known
+	}
+	_ = body.Close()
+	return s.mask.excerpt(start, err != nil || len(start) == 2*maxExcerpt)
+}
+
+// retryAfter reads the header: seconds or a date; 0 if it is missing or invalid.
+func retryAfter(value string, now time.Time) time.Duration {
+	value = strings.TrimSpace(value)
+	if value == "" {
+		return 0
+	}
+	if at, err := http.ParseTime(value); err == nil {
+		return min(max(at.Sub(now), 0), maxRetryAfter)
+	}
+	if strings.ContainsFunc(value, func(r rune) bool { return r < '0' || r > '9' }) {
+		return 0
+	}
+	seconds, err := strconv.ParseInt(value, 10, 64)
+	if err != nil || seconds > int64(maxRetryAfter/time.Second) { // too many digits for int64
+		return maxRetryAfter
+	}
+	return time.Duration(seconds) * time.Second
+}
+
+// name is the destination's name in errors. The path or query may hold a secret.
+func (s *httpSender) name() string { return s.url.Scheme + "://" + s.url.Host }
+
+// Close ends the idle connections.
+func (s *httpSender) Close() error {
+	s.transport.CloseIdleConnections()
+	return nil
+}
