@@ -1,18 +1,40 @@
 package server_test
 
 import (
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"runtime"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
 	"kazoohook/handlers"
 	"kazoohook/server"
 )
+
+// dialNarrow connects so that the kernel buffers little of what the server sends: small
+// segments into a small buffer. Otherwise it takes megabytes until a handler waits.
+func (r *running) dialNarrow() net.Conn {
+	r.t.Helper()
+	narrow := func(_, _ string, raw syscall.RawConn) error {
+		var segment, buffer error
+		err := raw.Control(func(fd uintptr) {
+			segment = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_MAXSEG, 536)
+			buffer = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4<<10)
+		})
+		return errors.Join(err, segment, buffer)
+	}
+	c, err := (&net.Dialer{Control: narrow}).DialContext(r.t.Context(), "tcp", r.srv.Addr().String())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { _ = c.Close() })
+	return c
+}
 
 // TestStrangersDontKeepTheirTurns: as many strangers as there are turns make their
 // handlers wait for them: they read no answers, or send half a body. Others are answered
@@ -40,9 +62,7 @@ func TestStrangersDontKeepTheirTurns(t *testing.T) {
 				})})
 			turns := int64(2 * runtime.GOMAXPROCS(0))
 			for range turns {
-				c := r.dial()
-				_ = c.(*net.TCPConn).SetReadBuffer(64 << 10)
-				_ = c.SetDeadline(time.Time{})
+				c := r.dialNarrow()
 				go func() { _, _ = io.WriteString(c, send) }()
 			}
 			// All handlers wait once none of them has begun or ended for some time.
