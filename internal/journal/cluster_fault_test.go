@@ -158,24 +158,42 @@ func TestClusterAnswers(t *testing.T) {
 	n := c.nodes[0]
 	ctx := t.Context()
 	held := holdBack(t, n)
-	a, err := n.Append(ctx, content(1))
-	if err != nil || a.Seq != 0 || a.Command == 0 {
-		t.Errorf("not applied yet: %+v, %v", a, err)
+	for i := range int64(2) {
+		if a, err := n.Append(ctx, content(i+1)); err != nil || a.Seq != 0 || a.Command == 0 {
+			t.Errorf("not applied yet: %+v, %v", a, err)
+		}
 	}
-	short, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
-	defer cancel()
-	if _, err := n.Append(short, content(2)); err != nil {
+	gone, leave := context.WithCancel(ctx)
+	leave()
+	if _, err := n.proposer.await(gone, &work{cmd: &request{Rec: content(1)}}); err != nil {
 		t.Errorf("the caller gave up after the log had it: %v", err)
 	}
-	if err := n.Keep(short, "k", "v"); !errors.Is(err, context.DeadlineExceeded) {
+	// abandoned gives up once the log has a command.
+	abandoned := func(give func(context.Context) error) error {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		before, given := c.log.last(), make(chan error, 1)
+		go func() { given <- give(ctx) }()
+		waitFor(t, "the log", func() bool { return c.log.last() > before })
+		cancel()
+		return <-given
+	}
+	found := content(3)
+	found.Source = event.SourceRecovered
+	if err := abandoned(func(ctx context.Context) error { _, err := n.Append(ctx, found); return err }); !errors.Is(err, context.Canceled) {
+		t.Errorf("a recovered event, whose result is awaited: %v", err)
+	}
+	if err := abandoned(func(ctx context.Context) error { return n.Keep(ctx, "k", "v") }); !errors.Is(err, context.Canceled) {
 		t.Errorf("a command whose result is awaited: %v", err)
 	}
+	short, cancel := context.WithTimeout(ctx, time.Millisecond)
+	defer cancel()
 	if err := n.WaitApplied(short, c.log.last()); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("waited: %v", err)
 	}
 	close(held)
 	n.Settle(ctx)
-	if last, err := n.Last(ctx); err != nil || last != 2 {
+	if last, err := n.Last(ctx); err != nil || last != 3 {
 		t.Errorf("settled at %d, %v", last, err)
 	}
 	if position, err := n.Synced(ctx); err != nil || position < 4 || n.Applied() < int64(position) {

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"kazoohook/internal/event"
 	"kazoohook/internal/journal/tables"
 	"kazoohook/internal/snapshot"
 )
@@ -50,8 +51,8 @@ type proposer struct {
 }
 
 const (
-	// applyGrace is how long a request that is in the log waits to be applied, to
-	// learn its number. It is stored in any case.
+	// applyGrace is how long a webhook's request that is in the log waits to be applied,
+	// to learn its number. It is stored in any case.
 	applyGrace = 100 * time.Millisecond
 	// outcomesEvery is how long outcomes of answers are gathered. mostOutcomes is how
 	// many one command has, keptOutcomes how many may wait for a quorum.
@@ -95,8 +96,8 @@ func (p *proposer) start(s ClusterState) {
 	}
 }
 
-// propose gives a command to the log and waits until it is applied. A request waits
-// less: it counts as stored once the log has acknowledged it.
+// propose gives a command to the log and waits until it is applied. A webhook's request
+// waits less: it counts as stored once the log has acknowledged it.
 func (p *proposer) propose(ctx context.Context, cmd command) (result, error) {
 	if _, local := cmd.(*probe); local {
 		return p.j.queued(ctx, cmd)
@@ -254,11 +255,11 @@ func (p *proposer) give(ctx context.Context, first uint64, data []byte) error {
 	return fmt.Errorf("%w: %w", ErrUnavailable, err)
 }
 
-// await waits for the result of a command that the log has, for a request's result
-// only for applyGrace.
+// await waits for the result of a command that the log has, for that of a webhook's
+// request only for applyGrace: Kazoo needs an answer, not the result.
 func (p *proposer) await(ctx context.Context, k *work) (result, error) {
 	var grace <-chan time.Time
-	if _, ok := k.cmd.(*request); ok {
+	if r, ok := k.cmd.(*request); ok && r.Rec.Source == event.SourceWebhook {
 		if p.j.halted.err() != nil {
 			return result{}, nil
 		}
