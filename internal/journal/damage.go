@@ -22,7 +22,7 @@ func (j *Journal) damaged(err error) error {
 			"without either, move %[2]s and %[2]s-wal away: then a new journal is begun, and Kazoo's record of failed attempts and a resync bring back what can be had",
 			ErrCorrupt, j.path, err)
 	case database.Passes(err):
-		return fmt.Errorf("open journal %s: %w", j.path, j.unavailable(err))
+		err = j.unavailable(err)
 	}
 	return fmt.Errorf("open journal %s: %w", j.path, err)
 }
@@ -97,10 +97,9 @@ func (w *writer) unwritable(typ, account, id string, err error) {
 	w.j.damage.Unwritable(snapshot.Key(typ, account, id), typ+" "+id, err)
 }
 
-// readPage reads a page for integrity's Patrol and Check.
+// readPage reads a page of 500 events for integrity's Patrol and Check.
 func (j *Journal) readPage(ctx context.Context, after int64) (int64, error) {
-	const page = 500
-	recs, err := j.readDisk(ctx, after, page)
+	recs, err := j.readDisk(ctx, after, 500)
 	if err != nil || len(recs) == 0 {
 		return 0, err
 	}

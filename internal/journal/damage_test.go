@@ -334,7 +334,7 @@ func TestDamageThatStops(t *testing.T) {
 			dir := filled(t, n)
 			path := filepath.Join(dir, FileName)
 			patch(t, path, c.change)
-			before := fileSize(path)
+			before := database.FileSize(path)
 			j, err := Open(t.Context(), Options{Dir: dir})
 			if err == nil {
 				_ = j.Close()
@@ -343,7 +343,7 @@ func TestDamageThatStops(t *testing.T) {
 			if !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "salvage") {
 				t.Errorf("error is %v", err)
 			}
-			if fileSize(path) != before {
+			if database.FileSize(path) != before {
 				t.Error("the file was changed")
 			}
 		})

@@ -245,7 +245,7 @@ func (j *Journal) Stats(ctx context.Context) (s Stats, _ error) {
 		s.Duplicates = maps.Clone(c.Duplicates)
 	})
 	s.Available, s.Queued, s.Damaged = j.Health() == nil, j.queue.load().requests, j.damage.Damage().Count()
-	s.Bytes = fileSize(j.path) + fileSize(j.path+"-wal")
+	s.Bytes = database.FileSize(j.path) + database.FileSize(j.path+"-wal")
 	s.First, _ = j.First(ctx) // neither fails
 	s.Last, _ = j.Last(ctx)
 	return s, nil

@@ -2,8 +2,8 @@ package journal
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
-	"os"
 	"time"
 
 	"kazoohook/internal/journal/database"
@@ -125,8 +125,7 @@ func (w *writer) slowest(from, last int64) (int64, error) {
 // olderThan finds the last event from first to limit that is older than age; 0
 // if none is.
 func (w *writer) olderThan(age time.Duration, first, limit int64) (through int64, err error) {
-	cut := w.now().Add(-age)
-	_, err = w.c.Ints(ctx0, "SELECT max(seq) FROM events WHERE seq BETWEEN ? AND ? AND clock < ?", []any{first, limit, int64(cut)}, &through)
+	_, err = w.c.Ints(ctx0, "SELECT max(seq) FROM events WHERE seq BETWEEN ? AND ? AND clock < ?", []any{first, limit, int64(w.now().Add(-age))}, &through)
 	return through, err
 }
 
@@ -247,34 +246,23 @@ func (w *writer) give(cmd command) error {
 // shrink gives free pages back to the file system if the size limit is exceeded, or
 // if they are more than half of the file.
 func (w *writer) shrink() (more bool, err error) {
-	var pages, free int64
-	if _, err := w.c.Ints(ctx0, "SELECT page_count, freelist_count FROM pragma_page_count, pragma_freelist_count", nil, &pages, &free); err != nil {
+	size, free, err := w.c.Size(ctx0)
+	backlog, _, unknown := w.j.heldBack(ctx0, w.c)
+	if err = cmp.Or(err, unknown); err != nil {
 		return false, err
 	}
-	backlog, _, err := w.j.heldBack(ctx0, w.c)
-	if err != nil {
-		return false, err
-	}
-	over := w.j.opt.MaxBytes > 0 && pages*database.PageSize-backlog.Bytes > w.j.opt.MaxBytes
+	over := w.j.opt.MaxBytes > 0 && size-backlog.Bytes > w.j.opt.MaxBytes
 	switch {
-	case free > 0 && (over || free > pages/2):
+	case free > 0 && (over || free > size/2):
 		if err := w.synchronous(syncLater); err != nil { // a lost step is done again
 			return false, err
 		}
 		w.checkpoints.Wrote(shrinkStep)
 		return true, w.c.Script(ctx0, fmt.Sprintf("PRAGMA incremental_vacuum(%d)", shrinkStep))
-	case fileSize(w.j.path) > pages*database.PageSize:
+	case database.FileSize(w.j.path) > size:
 		// The file itself gets shorter only with the next checkpoint. Without
 		// traffic that may take long.
 		database.Checkpoint(w.c)
 	}
 	return false, nil
-}
-
-func fileSize(path string) int64 {
-	st, err := os.Stat(path)
-	if err != nil {
-		return 0
-	}
-	return st.Size()
 }

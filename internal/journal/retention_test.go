@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"kazoohook/internal/event"
+	"kazoohook/internal/journal/database"
 )
 
 // maintain runs retention to its end now.
@@ -137,7 +138,7 @@ func TestRetentionBySize(t *testing.T) {
 	for round := range int64(6) {
 		fill(t, j, 1000, func(i int64) event.Record { return big(round*1000 + i) })
 		maintain(t, j)
-		if most = max(most, fileSize(j.path)); most > limit {
+		if most = max(most, database.FileSize(j.path)); most > limit {
 			t.Fatalf("round %d: %d bytes, more than %d", round, most, limit)
 		}
 	}

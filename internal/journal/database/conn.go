@@ -267,9 +267,23 @@ func (c *Conn) CopyTo(ctx context.Context, to string) error {
 // Marks returns n placeholders for values: "?,?,?".
 func Marks(n int) string { return strings.TrimSuffix(strings.Repeat("?,", n), ",") }
 
+// Size returns the size of the database in bytes, and how much of it is free pages.
+func (c *Conn) Size(ctx context.Context) (size, free int64, err error) {
+	_, err = c.Ints(ctx, "SELECT page_count, freelist_count FROM pragma_page_count, pragma_freelist_count", nil, &size, &free)
+	return size * PageSize, free * PageSize, err
+}
+
 // Used returns the size of the database in bytes, without its free pages.
 func (c *Conn) Used(ctx context.Context) (int64, error) {
-	var pages int64
-	_, err := c.Ints(ctx, "SELECT page_count - freelist_count FROM pragma_page_count, pragma_freelist_count", nil, &pages)
-	return pages * PageSize, err
+	size, free, err := c.Size(ctx)
+	return size - free, err
+}
+
+// FileSize returns the size of a file in bytes, 0 if there is none.
+func FileSize(path string) int64 {
+	st, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	return st.Size()
 }
