@@ -45,6 +45,7 @@ func directions() map[string][]string {
 		"internal/redact":          nil,
 		"internal/requests":        {"internal/datadir"},
 		"internal/fakekazoo":       {"internal/event"},
+		"internal/leaktest":        nil,
 		"internal/journal": {"internal/datadir", "internal/dedupe", "internal/event", "internal/journal/database", "internal/journal/integrity", "internal/journal/search",
 			"internal/journal/tables", "internal/journal/tail", "internal/snapshot"},
 		"internal/journal/archive":   {"internal/datadir", "internal/journal", "internal/journal/database", "internal/journal/integrity", "internal/journal/tables", "internal/requests", "internal/snapshot"},

@@ -15,9 +15,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
-	"go.uber.org/goleak"
 
 	"kazoohook/internal/event"
+	"kazoohook/internal/leaktest"
 )
 
 const (
@@ -28,7 +28,7 @@ const (
 	testDeadline = time.Minute
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // harness is both listeners over real sockets.
 type harness struct {

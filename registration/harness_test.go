@@ -13,12 +13,12 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-	"go.uber.org/goleak"
 
 	"kazoohook/internal/crossbar"
 	"kazoohook/internal/event"
 	"kazoohook/internal/fakekazoo"
 	"kazoohook/internal/journal"
+	"kazoohook/internal/leaktest"
 	"kazoohook/internal/snapshot"
 )
 
@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("rapid.checks", "15"); err != nil {
 		panic(err)
 	}
-	goleak.VerifyTestMain(m)
+	leaktest.Main(m)
 }
 
 const testSecret = "marked-secret-0123456789"

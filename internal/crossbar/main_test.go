@@ -3,7 +3,7 @@ package crossbar
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"kazoohook/internal/leaktest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
