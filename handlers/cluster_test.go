@@ -8,10 +8,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"kazoohook/internal/journal"
@@ -318,17 +321,40 @@ func TestRequestID(t *testing.T) {
 	}
 }
 
+// deadlineRecorder records an answer that can be written until a time.
+type deadlineRecorder struct {
+	*httptest.ResponseRecorder
+	until time.Time
+}
+
+func (w *deadlineRecorder) SetWriteDeadline(until time.Time) error {
+	w.until = until
+	return nil
+}
+
+func (w *deadlineRecorder) Write(p []byte) (int, error) {
+	if time.Now().After(w.until) {
+		return 0, os.ErrDeadlineExceeded
+	}
+	return w.ResponseRecorder.Write(p)
+}
+
 // TestLeaderTakesItsTime: an answer arrives even if it takes longer than WriteTimeout.
 func TestLeaderTakesItsTime(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t, func(d *testDeps) {
-		d.AdminDeps.WriteTimeout = 50 * time.Millisecond
-		d.AdminDeps.Cluster = Cluster{Leads: func() bool { return false }, Ask: func(context.Context, LeaderRequest, func(LeaderAnswer)) (LeaderAnswer, error) {
-			<-time.After(200 * time.Millisecond)
-			return LeaderAnswer{Status: 200, ContentType: "application/json", Body: []byte("{}")}, nil
-		}}
+	synctest.Test(t, func(t *testing.T) {
+		h := Admin(AdminDeps{WriteTimeout: 50 * time.Millisecond, Cluster: Cluster{
+			Leads: func() bool { return false },
+			Ask: func(context.Context, LeaderRequest, func(LeaderAnswer)) (LeaderAnswer, error) {
+				time.Sleep(200 * time.Millisecond)
+				return LeaderAnswer{Status: http.StatusOK, ContentType: "application/json", Body: []byte("{}")}, nil
+			},
+		}})
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost/api/hooks", http.NoBody)
+		w := &deadlineRecorder{ResponseRecorder: httptest.NewRecorder()}
+		h.ServeHTTP(w, r)
+		if w.Code != http.StatusOK || w.Body.String() != "{}" {
+			t.Errorf("%d %q", w.Code, w.Body)
+		}
 	})
-	if r := h.get("/api/hooks"); r.status != http.StatusOK || r.body != "{}" {
-		t.Errorf("%d %q", r.status, r.body)
-	}
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -91,10 +92,12 @@ type stuckJournal struct{ Journal }
 
 func TestRefusalsAreLoggedNowAndThen(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t)
+	var now atomic.Int64 // in milliseconds
+	h := newHarness(t, func(d *testDeps) { d.Now = func() time.Time { return time.UnixMilli(now.Load()) } })
 	h.journal.setFail(errors.New("no space left on device"))
 	for range 20 {
 		h.deliver(userDeleted)
+		now.Add(100)
 	}
 	if n := strings.Count(h.log.String(), "could not take an event"); n < 1 || n > 5 {
 		t.Errorf("%d lines for 20 refusals", n)
