@@ -121,14 +121,8 @@ func TestTransportErrors(t *testing.T) {
 	silent, _ := rawServer(t, "")
 	garbage, _ := rawServer(t, "SSH-2.0-OpenSSH_9.2\r\n\r\n")
 	short, _ := rawServer(t, "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nhalf")
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed := "http://" + l.Addr().String()
-	_ = l.Close()
 	for name, tc := range map[string]struct{ version, uri, verb, want string }{
-		"refused":           {"", closed, "post", "failed_connect: econnrefused"},
+		"refused":           {"", "http://127.0.0.1:1", "post", "failed_connect: econnrefused"},
 		"no answer":         {"", silent, "post", "socket_closed_remotely"},
 		"garbage":           {"", garbage, "post", "could_not_parse_as_http"},
 		"answer cut off":    {"", short, "post", "socket_closed_remotely"},
