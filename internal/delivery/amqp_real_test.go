@@ -168,11 +168,14 @@ func TestAMQPRestart(t *testing.T) {
 	settings.Timeout = 10 * time.Second
 	hasty := brokerSender(t, settings)
 	for _, s := range []Sender{patient, hasty} {
-		outcome{}.check(t, s.Send(t.Context(), brokerMessage("before")))
+		until(t, s, "before")
 	}
 
 	broker.Control("set_vm_memory_high_watermark", "0.0000001") // the memory alarm
 	r := hasty.Send(t.Context(), brokerMessage("blocked"))
+	for deadline := time.Now().Add(2 * time.Minute); r.Err == nil && time.Now().Before(deadline); { // connections hear of the alarm later
+		r = hasty.Send(t.Context(), brokerMessage("not blocked yet"))
+	}
 	outcome{err: []string{"it blocks those who publish", "low on memory"}}.check(t, r)
 	outcome{err: []string{"it blocks those who publish"}}.check(t, hasty.Send(t.Context(), brokerMessage("blocked again")))
 	broker.Control("set_vm_memory_high_watermark", "0.4")
@@ -204,7 +207,7 @@ func TestAMQPRestart(t *testing.T) {
 		})
 	}
 	enough := func() bool { mu.Lock(); defer mu.Unlock(); return len(confirmed) > 50 }
-	for deadline := time.Now().Add(time.Minute); !enough() && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(3 * time.Minute); !enough() && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond)
 	}
 	broker.Stop()

@@ -8,20 +8,10 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"golang.org/x/net/dns/dnsmessage"
 )
-
-// countNew counts the connections that a server accepts.
-func countNew(n *atomic.Int32) func(net.Conn, http.ConnState) {
-	return func(_ net.Conn, state http.ConnState) {
-		if state == http.StateNew {
-			n.Add(1)
-		}
-	}
-}
 
 func TestMetadataAddresses(t *testing.T) {
 	t.Parallel()

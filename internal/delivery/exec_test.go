@@ -32,6 +32,7 @@ func program(t *testing.T, limit time.Duration, command ...string) (*execSender,
 		t.Fatal(err)
 	}
 	e, _ := s.(*execSender)
+	e.late = wait // what holds the output open is killed
 	return e, log
 }
 
@@ -216,7 +217,6 @@ func TestExecLeavesNothingBehind(t *testing.T) {
 			t.Parallel()
 			file := filepath.Join(t.TempDir(), "pid")
 			s, log := script(t, test.text, wait, file)
-			s.late = time.Hour // the processes are killed before
 			r := s.Send(t.Context(), message())
 			if !agrees(r.Err, test.code) || (r.Err != nil) != (test.code != "") {
 				t.Errorf("got %+v", r)
@@ -291,7 +291,10 @@ func TestExecThatCannotRun(t *testing.T) {
 	if err := os.WriteFile(plain, []byte("#!/bin/sh\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(noProgram, []byte("#!/nowhere/at/all\n"), 0o700); err != nil { //nolint:gosec // it must be a program
+	syscall.ForkLock.RLock()                                             // another test's process must not hold it open for writing when it is run
+	err := os.WriteFile(noProgram, []byte("#!/nowhere/at/all\n"), 0o700) //nolint:gosec // it must be a program
+	syscall.ForkLock.RUnlock()
+	if err != nil {
 		t.Fatal(err)
 	}
 	for name, test := range map[string]struct {

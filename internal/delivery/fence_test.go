@@ -98,7 +98,7 @@ func TestFenceWhenConnected(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := e.Set(t.Context(), []*Destination{dest(t, "d", func(s *Settings) { s.HTTP.URL = srv.URL })}); err != nil {
+	if err := e.Set(t.Context(), []*Destination{dest(t, "d", func(s *Settings) { s.HTTP.URL, s.Timeout = srv.URL, wait })}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -152,7 +152,7 @@ func TestFenceOverASharedConnection(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := e.Set(t.Context(), []*Destination{dest(t, "d", func(s *Settings) { s.HTTP.URL, s.HTTP.CA = srv.URL, ours.pem })}); err != nil {
+			if err := e.Set(t.Context(), []*Destination{dest(t, "d", func(s *Settings) { s.HTTP.URL, s.HTTP.CA, s.Timeout = srv.URL, ours.pem, wait })}); err != nil {
 				t.Fatal(err)
 			}
 			ctx, cancel := context.WithCancel(t.Context())
@@ -209,7 +209,7 @@ func TestNothingIsSentWhenRefused(t *testing.T) {
 				}
 				// The transport may offer the closed connection until it notices.
 				r = s.Send(t.Context(), message())
-				for n := 0; r.Err != nil && n < 1000; n++ {
+				for deadline := time.Now().Add(wait); r.Err != nil && time.Now().Before(deadline); {
 					r = s.Send(t.Context(), message())
 				}
 				if r.Err != nil {

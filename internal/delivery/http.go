@@ -143,6 +143,7 @@ type httpSender struct {
 	transport *http.Transport
 	mask      mask // of secrets that an answer may repeat
 	drainFor  time.Duration
+	refusal   time.Duration
 }
 
 func newHTTPSender(d *Destination, o SenderOptions) (*httpSender, error) {
@@ -154,7 +155,7 @@ func newHTTPSender(d *Destination, o SenderOptions) (*httpSender, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &httpSender{d: d, url: to, dialer: newDialer(), tls: config, mask: maskOf(d.HTTP, to), drainFor: maxDrainTime}
+	s := &httpSender{d: d, url: to, dialer: newDialer(), tls: config, mask: maskOf(d.HTTP, to), drainFor: maxDrainTime, refusal: maxRefusal}
 	s.common = s.header(o.Version)
 	s.post = &http.Request{
 		Method: http.MethodPost, URL: to, Host: strings.TrimSuffix(to.Host, ":"), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,

@@ -85,9 +85,9 @@ func (s *httpSender) tunnel(ctx context.Context, conn net.Conn, via *url.URL) (n
 	return conn, nil
 }
 
-// refusal is how long a server may take to refuse the client certificate. In TLS 1.3 it
-// does so after the client has completed the handshake.
-const refusal = 3 * time.Second
+// maxRefusal is how long a server may take to refuse the client certificate. In TLS 1.3
+// it does so after the client has completed the handshake.
+const maxRefusal = 3 * time.Second
 
 func (s *httpSender) handshake(ctx context.Context, raw net.Conn, host string) error {
 	asked := false
@@ -106,7 +106,7 @@ func (s *httpSender) handshake(ctx context.Context, raw net.Conn, host string) e
 	if err := conn.HandshakeContext(ctx); err != nil || !asked {
 		return err
 	}
-	if err := conn.SetReadDeadline(time.Now().Add(refusal)); err != nil {
+	if err := conn.SetReadDeadline(time.Now().Add(s.refusal)); err != nil {
 		return err
 	}
 	_, err := conn.Read(make([]byte, 1))

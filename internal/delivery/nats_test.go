@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,12 +17,14 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nkeys"
+
+	"kazoohook/internal/delivery/brokertest"
 )
 
 // natsServer runs a real server. streams makes its streams.
 func natsServer(t *testing.T, change func(*server.Options)) *server.Server {
 	t.Helper()
-	o := &server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true, MaxPayload: 64 << 10}
+	o := &server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true, MaxPayload: 64 << 10, AuthTimeout: 60}
 	if change != nil {
 		change(o)
 	}
@@ -44,18 +45,25 @@ func startNATS(t *testing.T, o *server.Options) *server.Server {
 	return s
 }
 
-// streams makes the streams of a server.
-func streams(t *testing.T, url string, options ...nats.Option) jetstream.JetStream {
+// jetStream connects the test itself to a server, which may be slow.
+func jetStream(t *testing.T, url string, options ...nats.Option) jetstream.JetStream {
 	t.Helper()
-	nc, err := nats.Connect(url, options...)
+	nc, err := nats.Connect(url, append(options, nats.Timeout(time.Minute))...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(time.Minute))
 	if err != nil {
 		t.Fatal(err)
 	}
+	return js
+}
+
+// streams makes the streams of a server.
+func streams(t *testing.T, url string, options ...nats.Option) jetstream.JetStream {
+	t.Helper()
+	js := jetStream(t, url, options...)
 	for _, c := range []jetstream.StreamConfig{
 		{Name: "EVENTS", Subjects: []string{"kazoo.user.>", "kazoo.large"}},
 		{Name: "FULL", Subjects: []string{"kazoo.full"}, MaxMsgs: 1, Discard: jetstream.DiscardNew},
@@ -158,7 +166,7 @@ func TestNATSMessage(t *testing.T) {
 func TestNATSRestart(t *testing.T) {
 	t.Parallel()
 	var options *server.Options
-	first := natsServer(t, func(o *server.Options) { options = o })
+	first := natsServer(t, func(o *server.Options) { options, o.Port = o, brokertest.FreePort(t) })
 	streams(t, first.ClientURL())
 	s := brokerSender(t, natsSettings(first.ClientURL(), "kazoo.user.deleted"))
 	send := func(id string) Result {
@@ -189,7 +197,6 @@ func TestNATSRestart(t *testing.T) {
 	for range 4 {
 		<-begun
 	}
-	options.Port = first.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // it listens on TCP
 	first.Shutdown()
 	first.WaitForShutdown()
 	cancel()
@@ -199,16 +206,7 @@ func TestNATSRestart(t *testing.T) {
 	outcome{}.check(t, send("after"))
 
 	seen := map[string]bool{}
-	nc, err := nats.Connect(again.ClientURL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	stream, err := js.Stream(t.Context(), "EVENTS")
+	stream, err := jetStream(t, again.ClientURL()).Stream(t.Context(), "EVENTS")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -127,6 +127,7 @@ func TestTLS(t *testing.T) {
 			})
 			test.settings.URL = server.URL
 			s := sender(t, test.settings)
+			s.refusal = wait
 			if err := s.Check(t.Context()); !agrees(err, test.want) {
 				t.Errorf("check: %v", err)
 			}

@@ -22,7 +22,7 @@ type NATS struct {
 // StartNATS starts a server. program is the one from bench/chaos/natsserver.
 func StartNATS(t TB, program string) *NATS {
 	t.Helper()
-	n := &NATS{t: t, Port: freePort(t), program: program, dir: directory(t, "nats")}
+	n := &NATS{t: t, Port: FreePort(t), program: program, dir: directory(t, "nats")}
 	n.Start()
 	return n
 }

@@ -44,7 +44,7 @@ func StartPostgres(t TB) *Postgres {
 	}
 	slices.Sort(found)
 	dir := directory(t, "postgres")
-	p := &Postgres{t: t, Port: freePort(t), bin: filepath.Dir(found[len(found)-1]), data: filepath.Join(dir, "data")}
+	p := &Postgres{t: t, Port: FreePort(t), bin: filepath.Dir(found[len(found)-1]), data: filepath.Join(dir, "data")}
 	if os.Geteuid() == 0 {
 		p.becomes(dir)
 	}

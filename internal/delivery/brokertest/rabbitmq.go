@@ -40,11 +40,11 @@ func StartRabbitMQ(t TB, certificates string) *RabbitMQ {
 	if _, err := os.Stat(program); err != nil {
 		t.Fatalf("RabbitMQ (apt-get install rabbitmq-server): %v", err)
 	}
-	r := &RabbitMQ{t: t, dir: directory(t, "rabbitmq"), Port: freePort(t)}
-	conf := fmt.Sprintf("listeners.tcp.1 = 127.0.0.1:%d\ndefault_user = %s\ndefault_pass = %s\nlog.console = true\nlog.console.level = warning\ndisk_free_limit.absolute = 1MB\n",
+	r := &RabbitMQ{t: t, dir: directory(t, "rabbitmq"), Port: FreePort(t)}
+	conf := fmt.Sprintf("listeners.tcp.1 = 127.0.0.1:%d\ndefault_user = %s\ndefault_pass = %s\nlog.console = true\nlog.console.level = warning\ndisk_free_limit.absolute = 1MB\nhandshake_timeout = 120000\nssl_handshake_timeout = 120000\n",
 		r.Port, RabbitUser, RabbitPassword)
 	if certificates != "" {
-		r.TLSPort = freePort(t)
+		r.TLSPort = FreePort(t)
 		conf += fmt.Sprintf("listeners.ssl.1 = 127.0.0.1:%d\nssl_options.cacertfile = %s\nssl_options.certfile = %s\nssl_options.keyfile = %s\n",
 			r.TLSPort, filepath.Join(certificates, "ca.pem"), filepath.Join(certificates, "cert.pem"), filepath.Join(certificates, "key.pem"))
 	}
@@ -54,13 +54,13 @@ func StartRabbitMQ(t TB, certificates string) *RabbitMQ {
 	if err := os.Chmod(filepath.Join(r.dir, ".erlang.cookie"), 0o400); err != nil {
 		t.Fatal(err)
 	}
-	epmd := strconv.Itoa(freePort(t))
+	epmd := strconv.Itoa(FreePort(t))
 	r.environ = append(os.Environ(),
 		"HOME="+r.dir, "RABBITMQ_BASE="+r.dir, "RABBITMQ_NODENAME=kazoohook"+strconv.Itoa(r.Port)+"@localhost",
 		"RABBITMQ_MNESIA_BASE="+filepath.Join(r.dir, "mnesia"), "RABBITMQ_LOG_BASE="+filepath.Join(r.dir, "log"),
 		"RABBITMQ_CONFIG_FILE="+filepath.Join(r.dir, "rabbitmq.conf"), "RABBITMQ_ENABLED_PLUGINS_FILE="+filepath.Join(r.dir, "enabled_plugins"),
 		"RABBITMQ_CONF_ENV_FILE=/dev/null", "RABBITMQ_PID_FILE="+filepath.Join(r.dir, "pid"),
-		"RABBITMQ_DIST_PORT="+strconv.Itoa(freePort(t)), "ERL_EPMD_ADDRESS=127.0.0.1", "ERL_EPMD_PORT="+epmd)
+		"RABBITMQ_DIST_PORT="+strconv.Itoa(FreePort(t)), "ERL_EPMD_ADDRESS=127.0.0.1", "ERL_EPMD_PORT="+epmd)
 	t.Cleanup(func() {
 		stop := exec.Command("epmd", "-port", epmd, "-kill") //nolint:gosec,noctx // a daemon that the server leaves behind
 		stop.Env = r.environ

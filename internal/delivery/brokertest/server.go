@@ -29,20 +29,27 @@ type TB interface {
 // startWithin is how long a server may take to start on a busy machine.
 const startWithin = 3 * time.Minute
 
-// freePort returns a loopback port that nobody listens on. It is below the kernel's
+// FreePort returns a loopback port that nobody listens on. It is below the kernel's
 // range for outgoing connections: one of those could take the port before the server
-// does.
-func freePort(t TB) int {
+// does. Until the test ends, nobody else gets the port here, in any process: a socket
+// in the abstract namespace stands for it.
+func FreePort(t TB) int {
 	t.Helper()
 	const first, outgoing, tries = 10_000, 32_768, 100
 	var err error
 	for range tries {
-		port := first + rand.IntN(outgoing-first) //nolint:gosec // any will do
-		var l net.Listener
-		if l, err = new(net.ListenConfig).Listen(t.Context(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
-			_ = l.Close() // nothing was accepted
-			return port
+		port := strconv.Itoa(first + rand.IntN(outgoing-first)) //nolint:gosec // any will do
+		var held, l net.Listener
+		if held, err = new(net.ListenConfig).Listen(t.Context(), "unix", "@brokertest-port-"+port); err != nil {
+			continue
 		}
+		if l, err = new(net.ListenConfig).Listen(t.Context(), "tcp", net.JoinHostPort("127.0.0.1", port)); err != nil {
+			_ = held.Close() // nothing was accepted
+			continue
+		}
+		_ = l.Close() // nor here
+		t.Cleanup(func() { _ = held.Close() })
+		return l.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // it listens on TCP
 	}
 	t.Fatal(err)
 	return 0
@@ -79,7 +86,7 @@ func run(t TB, stop syscall.Signal, cmd *exec.Cmd) *command {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
 	cmd.SysProcAttr.Setpgid = true
-	cmd.WaitDelay = time.Second
+	cmd.WaitDelay = startWithin // its children hold the output, and the port, as long as they live
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
