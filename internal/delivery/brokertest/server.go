@@ -27,7 +27,7 @@ type TB interface {
 }
 
 // startWithin is how long a server may take to start on a busy machine.
-const startWithin = 3 * time.Minute
+const startWithin = 6 * time.Minute
 
 // FreePort returns a loopback port that nobody listens on. It is below the kernel's
 // range for outgoing connections: one of those could take the port before the server
