@@ -52,7 +52,7 @@ func (s *fakeNode) behave(how string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if how == "refused" && s.srv != nil {
-		_ = s.srv.Close() // connections end as if the process was killed
+		unforked(s.srv.Close) // connections end as if the process was killed
 		s.srv = nil
 	}
 	if how != "refused" && s.srv == nil {
