@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -131,10 +132,12 @@ func TestClusterProxies(t *testing.T) {
 				c.allFail(how)
 			}
 			// Other answers of a node are passed on.
+			c.all("")
+			c.settled()
 			c.all("503")
-			c.expect("a node has no quorum", http.StatusServiceUnavailable, "5", 1)
+			c.expect("a node has no quorum", http.StatusServiceUnavailable, "5", 1, false)
 			c.all("404")
-			c.expect("a node knows no such secret", http.StatusNotFound, "", 1)
+			c.expect("a node knows no such secret", http.StatusNotFound, "", 1, false)
 			c.all("")
 			c.secretNowhere()
 		})
@@ -147,7 +150,7 @@ func TestClusterProxies(t *testing.T) {
 		t.Run(name+" that takes no requests", func(t *testing.T) {
 			t.Parallel()
 			c := newClusterCase(&proxy{t: t, wait: "60s", paused: true}, run)
-			c.expect("paused", http.StatusServiceUnavailable, "10", 0)
+			c.expect("paused", http.StatusServiceUnavailable, "10", 0, false)
 			for i, n := range c.nodes {
 				if ids := n.taken(); ids != nil {
 					t.Errorf("node %d got %v", i+1, ids)
@@ -163,6 +166,7 @@ type clusterCase struct {
 	nodes []*fakeNode
 	seen  map[string]bool
 	count int
+	kept  net.Conn
 }
 
 func newClusterCase(p *proxy, run func(*proxy, []string) *exec.Cmd) *clusterCase {
@@ -179,24 +183,49 @@ func (c *clusterCase) all(how string) {
 	}
 }
 
-// oneFails lets one node fail: another node answers each request with 200.
+// oneFails lets one node fail: another node answers each request with 200, also over a
+// connection that the sender keeps, as Kazoo does.
 func (c *clusterCase) oneFails(i int, how string) {
 	c.t.Helper()
 	c.all("")
 	c.settled()
+	defer c.keep()()
 	c.nodes[i].behave(how)
-	for range 4 {
-		c.expect(fmt.Sprintf("node %d %s", i+1, how), http.StatusOK, "", 1)
+	for n := range 4 {
+		c.expect(fmt.Sprintf("node %d %s", i+1, how), http.StatusOK, "", 1, n%2 == 0)
 	}
 }
 
-// allFail lets all nodes fail in the same way.
+// allFail lets all nodes fail in the same way. Where they break off an answer, HAProxy
+// does the same with a kept connection.
 func (c *clusterCase) allFail(how string) {
 	c.t.Helper()
 	c.all("")
 	c.settled()
+	defer c.keep()()
 	c.all(how)
-	c.expect("all nodes: "+how, http.StatusServiceUnavailable, "10", 0)
+	c.expect("all nodes: "+how, http.StatusServiceUnavailable, "10", 0, false)
+	switch how {
+	case "refused", "502", "504":
+		c.expect("all nodes: "+how, http.StatusServiceUnavailable, "10", 0, true)
+	}
+}
+
+// keep sends a request over a connection that stays open until end.
+func (c *clusterCase) keep() (end func()) {
+	c.t.Helper()
+	conn, err := c.dial()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.kept = conn
+	if got := c.send(true); got.status != http.StatusOK {
+		c.t.Errorf("the first request of a connection: %d %v", got.status, got.header)
+	}
+	for _, n := range c.nodes {
+		n.taken()
+	}
+	return func() { _ = conn.Close() } // nothing more is needed
 }
 
 // settled waits until the proxy sends requests to every node again.
@@ -207,7 +236,7 @@ func (c *clusterCase) settled() {
 		if time.Now().After(end) {
 			c.t.Fatalf("the proxy uses only %v", reached)
 		}
-		c.send()
+		c.send(false)
 		for i, n := range c.nodes {
 			if len(n.taken()) > 0 {
 				reached[i] = true
@@ -216,16 +245,26 @@ func (c *clusterCase) settled() {
 	}
 }
 
-func (c *clusterCase) send() response {
+// send sends a request, over the kept connection or a new one.
+func (c *clusterCase) send(kept bool) response {
+	c.t.Helper()
+	connection := "close"
+	if kept {
+		connection = "keep-alive"
+	}
 	c.count++
-	return c.raw(fmt.Sprintf("POST /kazoo/%s/object HTTP/1.1\r\nHost: hooks.example.com\r\nConnection: close\r\nX-Request-Id: of-the-sender\r\n"+
-		"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 10\r\n\r\nid=%07d", processSecret, c.count))
+	text := fmt.Sprintf("POST /kazoo/%s/object HTTP/1.1\r\nHost: hooks.example.com\r\nConnection: %s\r\nX-Request-Id: of-the-sender\r\n"+
+		"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 10\r\n\r\nid=%07d", processSecret, connection, c.count)
+	if kept {
+		return c.over(c.kept, text)
+	}
+	return c.raw(text)
 }
 
 // expect sends a request. answered is the number of nodes that take it and answer.
-func (c *clusterCase) expect(what string, status int, after string, answered int) {
+func (c *clusterCase) expect(what string, status int, after string, answered int, kept bool) {
 	c.t.Helper()
-	got := c.send()
+	got := c.send(kept)
 	var ids []string
 	good := 0
 	for _, n := range c.nodes {

@@ -199,6 +199,12 @@ func (p *proxy) raw(text string) response {
 		return response{}
 	}
 	defer func() { _ = c.Close() }() // nothing more is needed
+	return p.over(c, text)
+}
+
+// over is raw over a connection.
+func (p *proxy) over(c net.Conn, text string) response {
+	p.t.Helper()
 	if _, err := io.WriteString(c, text); err != nil {
 		p.t.Log(err) // the proxy may have closed it already
 	}
