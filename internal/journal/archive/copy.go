@@ -74,12 +74,17 @@ func Adopt(ctx context.Context, file, dir string) (err error) {
 	return errors.Join(os.Rename(path, filepath.Join(dir, journal.FileName)), datadir.SyncDir(dir))
 }
 
-// Contradicts reports whether a copy of a journal has another event under the number of
-// the newest event of a directory's journal. A journal that can't be read has none.
+// Contradicts reports whether a copy of a journal, which must have all that a directory's
+// journal has, has fewer numbers of events, or another event under the number of the
+// newest event there. A journal that can't be read has none.
 func Contradicts(ctx context.Context, file, dir string) (bool, error) {
 	own, err := look(ctx, filepath.Join(dir, journal.FileName))
 	if err != nil || own.Events == 0 {
 		return false, nil //nolint:nilerr // Adopt moves it aside
+	}
+	copied, err := look(ctx, file)
+	if err != nil || copied.Last < own.Last {
+		return err == nil, err
 	}
 	id, err := eventID(ctx, file, own.newest)
 	return id != "" && id != own.id, err

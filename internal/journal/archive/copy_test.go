@@ -56,6 +56,14 @@ func TestAdopt(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, true},
+		"more than the copy has": {func(t *testing.T, source, dir string) {
+			copyDir(t, source, dir)
+			j := openTest(t, options(dir))
+			fill(t, j, n+1, n+20)
+			if err := j.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}, true},
 		"a copy that was cut short": {func(t *testing.T, _, dir string) { put(t, dir, journal.FileName+".adopted", "x") }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
