@@ -13,7 +13,7 @@ import (
 // other's new address, as when a name resolves to new addresses.
 func TestNewAddresses(t *testing.T) {
 	t.Parallel()
-	addrs := testAddrs(4)
+	addrs := testAddrs(t, 4)
 	nodes := make([]*Node, 2)
 	for i, listen := range addrs[:2] {
 		n, err := Start(t.Context(), Options{

@@ -161,8 +161,8 @@ func (n *Node) diverge(j *journal.Journal, why *dispute) {
 	n.mu.Lock()
 	n.diverged = why
 	n.mu.Unlock()
-	n.say(StateDiverged, why.Error())
 	j.Halt(why)
+	n.say(StateDiverged, why.Error())
 }
 
 func (n *Node) dispute() *dispute {

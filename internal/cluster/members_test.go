@@ -112,10 +112,14 @@ func (r *runner) ends() error {
 	}
 }
 
-// rest ends Run; the node still takes and applies commands.
+// rest ends Run, unless it was ended; the node still takes and applies commands.
 func (r *runner) rest() {
 	r.t.Helper()
+	if r.cancel == nil {
+		return
+	}
 	r.cancel()
+	r.cancel = nil
 	if err := r.ends(); err != nil && !errors.Is(err, journal.ErrClosed) && !errors.Is(err, ErrRestart) {
 		r.t.Errorf("%s ends with %v", r.o.Node, err)
 	}
@@ -126,29 +130,25 @@ func (r *runner) stop() {
 	if r.n == nil {
 		return
 	}
-	if r.cancel != nil {
-		r.rest()
-	}
+	r.rest()
 	if r.j != nil {
 		if err := r.j.Close(); err != nil {
 			r.t.Errorf("close the journal of %s: %v", r.o.Node, err)
 		}
 	}
 	_ = r.n.Close()
-	r.n, r.j, r.cancel = nil, nil, nil
+	r.n, r.j = nil, nil
 }
 
 // kill cuts a node off, so that it can no longer say anything, and then ends it.
 func (r *runner) kill() {
 	r.n.embedded.server.Shutdown()
-	if r.cancel != nil {
-		r.rest()
-	}
+	r.rest()
 	if r.j != nil {
 		_ = r.j.Close()
 	}
 	_ = r.n.Close()
-	r.n, r.j, r.cancel = nil, nil, nil
+	r.n, r.j = nil, nil
 }
 
 // running returns the nodes that are up.
@@ -225,11 +225,11 @@ func (r *runner) take(from, to int) {
 	}
 }
 
-// same ends Run on the nodes, waits until all have applied the same, and compares all
-// that they hold. It returns the number of events.
-func (c *team) same() (events int64) {
+// still ends Run on the nodes, waits until all have applied the same, and compares all
+// that they hold.
+func (c *team) still() (up []*runner) {
 	c.t.Helper()
-	up := c.running()
+	up = c.running()
 	for _, r := range up {
 		r.rest()
 	}
@@ -255,6 +255,13 @@ func (c *team) same() (events int64) {
 		}
 		return nil
 	})
+	return up
+}
+
+// same compares as still does, and goes on. It returns the number of events.
+func (c *team) same() (events int64) {
+	c.t.Helper()
+	up := c.still()
 	last, err := up[0].j.Last(c.t.Context())
 	if err != nil {
 		c.t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -25,9 +26,7 @@ func TestLongAbsentNode(t *testing.T) {
 	c.all[0].take(20, 40)
 	leader := c.leader()
 	s := leader.n.stream.Load()
-	if err := s.purge(t.Context(), leader.j.Cluster().Position); err != nil { // as after a day
-		t.Fatal(err)
-	}
+	eventually(t, "purge as after a day", func() error { return s.purge(t.Context(), leader.j.Cluster().Position) })
 	c.start(2)
 	c.all[2].take(40, 50)
 	if events := c.same(); events != 50 {
@@ -60,8 +59,9 @@ func TestLogIsPurged(t *testing.T) {
 		return nil
 	})
 	away := c.others(leader)[0]
-	at := away.j.Cluster().Position
+	which := slices.Index(c.all, away)
 	away.stop()
+	at := c.position(which)
 	leader.fill(2 * purgeLeast)
 	target := leader.j.Cluster().Position
 	eventually(t, "news that all is on the disks of those that are up", func() error {
@@ -72,17 +72,11 @@ func TestLogIsPurged(t *testing.T) {
 		}
 		return nil
 	})
-	if err := leader.n.purge(t.Context(), leader.j, time.Now()); err != nil {
-		t.Fatal(err)
-	}
+	eventually(t, "purge", func() error { return leader.n.purge(t.Context(), leader.j, time.Now()) })
 	if f := first(); f > at+1 {
 		t.Errorf("the log begins at %d, and a node that is away has applied up to %d", f, at)
 	}
-	for i, r := range c.all {
-		if r == away {
-			c.start(i)
-		}
-	}
+	c.start(which)
 	c.same()
 }
 

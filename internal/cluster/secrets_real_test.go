@@ -19,11 +19,9 @@ func TestSecretsAreShared(t *testing.T) {
 	c.start(0, 1, 2)
 	c.leader()
 	ctx := t.Context()
-	if err := c.all[0].n.Share(ctx, "hook", []byte("one")); err != nil {
-		t.Fatal(err)
-	}
+	eventually(t, "shared secret", func() error { return c.all[0].n.Share(ctx, "hook", []byte("one")) })
 	for _, r := range c.all {
-		if got, err := r.n.ShareFirst(ctx, "key", []byte(r.o.Node)); err != nil || string(got) != "n1" {
+		if got, err := r.sharesFirst("key", r.o.Node); err != nil || got != "n1" {
 			t.Errorf("%s gets %q: %v", r.o.Node, got, err)
 		}
 	}
@@ -41,13 +39,15 @@ func TestSecretsAreShared(t *testing.T) {
 		c.leader()
 	}
 	eventually(t, "encryption with the new secret", func() error {
-		shared, err := c.all[1].j.States(ctx, secretPrefix)
-		if err != nil || len(shared) != 2 {
-			return errors.New("not all are there")
-		}
-		for key, text := range shared {
-			if _, err := unseal(strings.TrimPrefix(key, secretPrefix), text, "the new secret of all"); err != nil {
-				return err
+		for _, r := range c.all { // each must have read it before it loses the old secret
+			shared, err := r.j.States(ctx, secretPrefix)
+			if err != nil || len(shared) != 2 {
+				return errors.New("not all are there")
+			}
+			for key, text := range shared {
+				if _, err := unseal(strings.TrimPrefix(key, secretPrefix), text, "the new secret of all"); err != nil {
+					return err
+				}
 			}
 		}
 		return nil
@@ -63,6 +63,17 @@ func TestSecretsAreShared(t *testing.T) {
 	if _, found, err := c.all[0].n.Shared(ctx, "nothing"); found || err != nil {
 		t.Errorf("a secret that nobody shared: %v, %v", found, err)
 	}
+}
+
+// sharesFirst repeats ShareFirst until the cluster takes it: it may have no quorum for
+// seconds.
+func (r *runner) sharesFirst(name, value string) (got string, err error) {
+	err = repeated(r.t.Context(), func() error {
+		shared, err := r.n.ShareFirst(r.t.Context(), name, []byte(value))
+		got = string(shared)
+		return err
+	})
+	return got, err
 }
 
 // TestFounderIsAwaited makes a cluster from a single node's journal. The others wait for
@@ -83,8 +94,7 @@ func TestFounderIsAwaited(t *testing.T) {
 		if err := r.n.AwaitShared(t.Context(), "hook"); err != nil {
 			return "", err
 		}
-		got, err := r.n.ShareFirst(t.Context(), "hook", []byte(r.o.Node))
-		return string(got), err
+		return r.sharesFirst("hook", r.o.Node)
 	}
 	var joining sync.WaitGroup
 	for _, r := range c.all[1:] {
@@ -120,7 +130,7 @@ func TestAnotherSecret(t *testing.T) {
 	c.start(0, 1, 2)
 	c.leader()
 	c.all[0].take(0, 20)
-	if _, err := c.all[0].n.ShareFirst(t.Context(), "hook", []byte("old")); err != nil {
+	if _, err := c.all[0].sharesFirst("hook", "old"); err != nil {
 		t.Fatal(err)
 	}
 	c.same()
@@ -145,7 +155,7 @@ func TestAnotherSecret(t *testing.T) {
 		if err := r.n.AwaitShared(t.Context(), "hook"); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := r.n.ShareFirst(t.Context(), "hook", []byte(r.o.Node)); err != nil || string(got) != "n1" {
+		if got, err := r.sharesFirst("hook", r.o.Node); err != nil || got != "n1" {
 			t.Errorf("%s has the secret %q: %v", r.o.Node, got, err)
 		}
 	}
