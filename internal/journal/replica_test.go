@@ -227,7 +227,7 @@ func (c *cluster) tick(i int, d time.Duration) {
 func (c *cluster) settle() {
 	c.t.Helper()
 	for i, n := range c.nodes {
-		ctx, cancel := context.WithTimeout(ctxOf(c.t), time.Minute)
+		ctx, cancel := context.WithTimeout(ctxOf(c.t), 3*time.Minute)
 		err := n.WaitApplied(ctx, c.log.last())
 		cancel()
 		if err != nil {
