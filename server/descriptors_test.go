@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -16,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"kazoohook/server"
+	"kazoohook/server/acmetest"
 )
 
 // fewFiles is the variable that makes this program the server of TestFewDescriptors.
@@ -87,13 +87,7 @@ func serveWithFewFiles(t *testing.T) {
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 64, Max: 64}); err != nil {
 		t.Fatal(err)
 	}
-	var lc net.ListenConfig
-	free, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	challenges := free.Addr().String()
-	_ = free.Close() // for the listener of HTTP-01
+	challenges := acmetest.FreeAddr(t) // for the listener of HTTP-01
 	acme := server.NewACME(server.ACMEOptions{
 		Domains: []string{"hooks.example.com"}, CA: "https://127.0.0.1:1/directory", HTTPAddr: challenges, Dir: t.TempDir(), Log: zerolog.New(os.Stdout),
 	})

@@ -7,8 +7,11 @@ package acmetest
 import (
 	"context"
 	"encoding/pem"
+	"errors"
+	"fmt"
 	"io"
 	"log"
+	"math/rand/v2"
 	"net"
 	"net/http/httptest"
 	"os"
@@ -16,6 +19,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -106,15 +110,29 @@ func (w counting) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
+// The ports of FreeAddr are below those that the system gives to whoever asks for any free
+// port, so that no other test takes one before it is used. Each process begins elsewhere.
+const firstPort, ports = 10_000, 20_000
+
+var (
+	begin = rand.Uint64N(ports) //nolint:gosec // no secret
+	given atomic.Uint64
+)
+
 // FreeAddr returns an address of this machine without a listener.
 func FreeAddr(t *testing.T) string {
 	t.Helper()
-	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for {
+		address := fmt.Sprintf("127.0.0.1:%d", firstPort+(begin+given.Add(1))%ports)
+		ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", address)
+		if err == nil {
+			_ = ln.Close()
+			return address
+		}
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			t.Fatal(err)
+		}
 	}
-	defer func() { _ = ln.Close() }()
-	return ln.Addr().String()
 }
 
 // Port returns the port of an address.
