@@ -105,9 +105,13 @@ func waiting(err error, connected, size int) error {
 		return err
 	}
 	if connected < quorum(size) {
-		return fmt.Errorf("waiting for a quorum: %d of %d nodes are connected", connected, size)
+		return errors.New(noQuorum(connected, size))
 	}
 	return fmt.Errorf("waiting until the nodes agree who keeps the log: %w", err)
+}
+
+func noQuorum(connected, size int) string {
+	return fmt.Sprintf("waiting for a quorum: %d of %d nodes are connected", connected, size)
 }
 
 func quorum(size int) int { return size/2 + 1 }

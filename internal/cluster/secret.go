@@ -113,20 +113,35 @@ func (n *Node) share(ctx context.Context, j *journal.Journal, name string, value
 }
 
 // ShareFirst shares a secret unless one of this name is already shared. It returns the
-// shared one, so nodes that draw a secret at the same time get the same.
+// shared one, so nodes that draw a secret at the same time get the same. It waits for a
+// quorum until ctx or the node ends.
 func (n *Node) ShareFirst(ctx context.Context, name string, value []byte) ([]byte, error) {
 	j := n.journal.Load()
 	if j == nil {
 		return nil, ErrNotOpen
 	}
 	text, err := seal(name, value, n.o.Secret, n.o.PreviousSecret)
-	if err == nil {
-		text, err = j.KeepFirst(ctx, secretPrefix+name, text)
-	}
 	if err != nil {
 		return nil, err
 	}
-	return unseal(name, text, n.o.Secret, n.o.PreviousSecret)
+	ctx, cancel := n.until(ctx)
+	defer cancel()
+	for waited := false; ; waited = true {
+		kept, err := j.KeepFirst(ctx, secretPrefix+name, text)
+		switch {
+		case err == nil:
+			if waited {
+				n.sayWaiting("")
+			}
+			return unseal(name, kept, n.o.Secret, n.o.PreviousSecret)
+		case n.ending() != nil:
+			return nil, n.ending()
+		case !errors.Is(err, journal.ErrNoQuorum):
+			return nil, err
+		}
+		n.sayWaiting(n.unready(j))
+		pause(ctx, openEvery)
+	}
 }
 
 // Shared returns a shared secret, as far as this node has applied the log.
@@ -143,7 +158,8 @@ func (n *Node) Shared(ctx context.Context, name string) (value []byte, found boo
 	return value, err == nil, err
 }
 
-// AwaitShared waits until a secret is shared, if another node must share it first: the
+// AwaitShared waits until this node may give the log commands, which may take long after it
+// was away, and until a secret is shared, if another node must share it first: the
 // node whose journal the log was made from knows the secrets of hooks that exist. If that
 // node is lost, one that is started under its name takes its place.
 func (n *Node) AwaitShared(ctx context.Context, name string) error {
@@ -152,15 +168,7 @@ func (n *Node) AwaitShared(ctx context.Context, name string) error {
 		return ErrNotOpen
 	}
 	for {
-		founder, err := j.State(ctx, journal.FounderKey)
-		if err == nil && founder == n.o.Node {
-			return nil
-		}
-		text := ""
-		if err == nil {
-			text, err = j.State(ctx, secretPrefix+name)
-		}
-		troubled := n.lost.Load() || n.cut.Load()
+		waits, err := n.awaits(ctx, j, name)
 		switch {
 		case n.ending() != nil:
 			return n.ending()
@@ -168,15 +176,51 @@ func (n *Node) AwaitShared(ctx context.Context, name string) error {
 			return ctx.Err()
 		case err != nil:
 			return err
-		case founder == "" || text != "":
-			if !troubled {
-				n.say(StateReady, "")
-			}
+		}
+		if n.sayWaiting(waits); waits == "" {
 			return nil
-		case !troubled:
-			n.say(StateWaiting, "waiting until node "+founder+", from whose journal the cluster's log was made, has shared the secrets of its hooks")
 		}
 		pause(ctx, openEvery)
+	}
+}
+
+// awaits says what AwaitShared waits for, or returns "".
+func (n *Node) awaits(ctx context.Context, j *journal.Journal, name string) (string, error) {
+	if !j.Begun() {
+		return n.unready(j), nil
+	}
+	founder, err := j.State(ctx, journal.FounderKey)
+	if err != nil || founder == "" || founder == n.o.Node {
+		return "", err
+	}
+	text, err := j.State(ctx, secretPrefix+name)
+	if err != nil || text != "" {
+		return "", err
+	}
+	return "waiting until node " + founder + ", from whose journal the cluster's log was made, has shared the secrets of its hooks", nil
+}
+
+// unready says why the log doesn't take commands of this node yet.
+func (n *Node) unready(j *journal.Journal) string {
+	connected := n.connected()
+	switch {
+	case connected < quorum(n.o.Size):
+		return noQuorum(connected, n.o.Size)
+	case j.Begun():
+		return "waiting until a quorum acknowledges this node's commands"
+	}
+	return "waiting until this node has applied the cluster's log up to its own first command"
+}
+
+// sayWaiting says what this node, which follows the log, waits for; "": nothing. While the
+// log is lost, the state says that.
+func (n *Node) sayWaiting(reason string) {
+	switch {
+	case n.lost.Load(), n.cut.Load():
+	case reason == "":
+		n.say(StateReady, "")
+	default:
+		n.say(StateWaiting, reason)
 	}
 }
 

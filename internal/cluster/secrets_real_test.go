@@ -103,9 +103,7 @@ func TestFounderIsAwaited(t *testing.T) {
 				t.Errorf("%s has the secret of %q: %v", r.o.Node, got, err)
 			}
 		})
-		if status := r.wait(StateWaiting); !strings.Contains(status.Problem, "until node n1, from whose journal") {
-			t.Errorf("%s says %q", r.o.Node, status.Problem)
-		}
+		r.n.shown(t, StateWaiting, "until node n1, from whose journal")
 	}
 	c.all[0].stop()
 	c.start(0)

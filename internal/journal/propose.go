@@ -154,6 +154,20 @@ func (p *proposer) wait(ctx context.Context, cmd command) error {
 	}
 }
 
+// Begun reports whether this process may give commands to the cluster's log: it has
+// applied all that the log had when it began. On a single node it may always.
+func (j *Journal) Begun() bool {
+	if j.proposer == nil {
+		return true
+	}
+	select {
+	case <-j.proposer.ready:
+		return true
+	default:
+		return false
+	}
+}
+
 // prepare makes a command's envelope, and registers that its result is awaited.
 func (p *proposer) prepare(k *work) (*work, error) {
 	cmd := k.cmd
