@@ -31,8 +31,8 @@ const waitLimit = 3 * time.Minute
 func testAddrs(t *testing.T, n int) (addrs []string) {
 	t.Helper()
 	var claim net.Listener
-	for network := ""; claim == nil; {
-		network = fmt.Sprintf("127.%d.%d.", 20+rand.N(200), rand.N(256)) //nolint:gosec // a name, no secret
+	for claim == nil {
+		network := fmt.Sprintf("127.%d.%d.", 20+rand.N(200), rand.N(256)) //nolint:gosec // a name, no secret
 		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", network+"250:6222")
 		switch {
 		case errors.Is(err, syscall.EADDRINUSE):
