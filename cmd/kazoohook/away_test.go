@@ -94,7 +94,7 @@ func TestUnregisterBesideTheService(t *testing.T) {
 		"KAZOO_API_URL=" + s.api, "KAZOO_API_KEY=" + fakekazoo.DefaultAPIKey, "PUBLIC_URL=" + s.public, "DATA_DIR=" + t.TempDir(),
 		"ADMIN_ADDR=" + strings.TrimPrefix(s.admin, "http://"), "LISTEN_ADDR=127.0.0.1:2",
 	}
-	stdout, stderr, code := program(t, environ, "unregister")
+	stdout, stderr, code := program(t, environ, "unregister", "--timeout", "1m")
 	if code != 0 || !strings.Contains(stdout, "delete") || !strings.Contains(stderr, "registers its hooks again within 30s; stop it first") {
 		t.Errorf("code %d, %q, %q", code, stdout, stderr)
 	}

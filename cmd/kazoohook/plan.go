@@ -128,7 +128,7 @@ func (c *unregisterCmd) Run(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	running := serviceAt(ctx, cfg)
+	running := serviceAt(ctx, cfg, time.Duration(c.Timeout))
 	err = e.reconciler(ctx, cfg, "", nil, time.Duration(c.Timeout), func(ctx context.Context, r *registration.Reconciler) error {
 		changes, err := r.Unregister(ctx)
 		if err == nil && len(changes) == 0 {
@@ -146,9 +146,10 @@ func (c *unregisterCmd) Run(ctx context.Context, e *env) error {
 	return err
 }
 
-// serviceAt returns the service's address on this machine, "" if it doesn't answer.
-func serviceAt(ctx context.Context, cfg *config.Config) string {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
+// serviceAt returns the service's address on this machine, "" if it doesn't answer within
+// limit.
+func serviceAt(ctx context.Context, cfg *config.Config, limit time.Duration) string {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	for _, addr := range []config.Addr{cfg.AdminAddr, cfg.ListenAddr} {
 		if host, err := dialable(addr); err == nil {
