@@ -198,7 +198,7 @@ func (c *demoCmd) config(ctx context.Context, e *env, api, dir string) (*config.
 	return config.Load(config.Options{Need: config.All, Environ: []string{
 		"KAZOO_API_URL=" + api + "/v2", "KAZOO_USERNAME=" + fakekazoo.DefaultUsername, "KAZOO_PASSWORD=" + fakekazoo.DefaultPassword,
 		"KAZOO_ACCOUNT_NAME=acme", "PUBLIC_URL=http://" + public, "HOOKS=" + demoHooks, "INCLUDE_SUBACCOUNTS=true", "LISTEN_ADDR=" + public, "ADMIN_ADDR=127.0.0.1:0",
-		"DATA_DIR=" + dir, "LOG_FORMAT=" + format, "RECONCILE_INTERVAL=5s", "RESYNC_INTERVAL=10s", "KAZOO_API_RATE=10", "SHUTDOWN_TIMEOUT=3s",
+		"DATA_DIR=" + dir, "LOG_FORMAT=" + format, "RECONCILE_INTERVAL=5s", "RESYNC_INTERVAL=10s", "KAZOO_API_RATE=10",
 	}})
 }
 
