@@ -18,14 +18,14 @@ import (
 // nothing, and every check names it; later it gives a certificate.
 func TestServeACME(t *testing.T) {
 	const name = "hooks.example.com"
-	addr := acmetest.FreeAddr(t)
+	addr := "127.0.0.1:" + port(t) // the fake CA's names lead there
 	ca := acmetest.Start(t, acmetest.Options{TLSPort: acmetest.Port(t, addr), RejectNonces: 30})
 	ca.Break(name)
-	admin := acmetest.FreeAddr(t)
+	admin := freeAddrs(t, 1)[0]
 	environ := []string{
 		"KAZOO_API_URL=http://127.0.0.1:1", "KAZOO_API_KEY=" + fakekazoo.DefaultAPIKey, "LISTEN_ADDR=" + addr, "ADMIN_ADDR=" + admin,
 		"ACME_DOMAINS=" + name, "ACME_CA=" + ca.URL, "ACME_CA_FILE=" + ca.RootsFile, "ACME_HTTP_ADDR=off", "ACME_EMAIL=ops@example.com",
-		"HOOK_SECRET=" + sceneSecret, "DATA_DIR=" + t.TempDir(), "SHUTDOWN_TIMEOUT=2s",
+		"HOOK_SECRET=" + sceneSecret, "DATA_DIR=" + t.TempDir(), "SHUTDOWN_TIMEOUT=20s",
 	}
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	run := func() (log *logLines, end func()) {
@@ -81,7 +81,7 @@ func TestServeACME(t *testing.T) {
 	if got := body("/metrics"); !strings.Contains(got, `kazoohook_check_passed{check="certificate"} 0`) || !strings.Contains(got, "kazoohook_certificate_expiry_timestamp_seconds 0") {
 		t.Error(got)
 	}
-	if stdout, stderr, code := program(t, environ, "healthcheck"); code != 0 || stdout != "ok\n" {
+	if stdout, stderr, code := program(t, environ, "healthcheck", "--timeout", "1m"); code != 0 || stdout != "ok\n" {
 		t.Errorf("code %d, %s%s", code, stdout, stderr)
 	}
 	if f := certificate(); f.Status != statusWarn || !strings.Contains(f.Found, "there is no certificate for "+name) {

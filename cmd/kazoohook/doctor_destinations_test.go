@@ -14,10 +14,9 @@ func TestDoctorDestinations(t *testing.T) {
 	asked := make(chan string, 100)
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked <- r.Method }))
 	defer server.Close()
-	gone := httptest.NewServer(http.NotFoundHandler())
-	gone.Close()
+	gone := freeAddrs(t, 1)[0]
 	file := filepath.Join(t.TempDir(), "x.yaml")
-	put(t, file, "destinations:\n  good: {type: http, url: '"+server.URL+"'}\n  away: {type: http, url: '"+gone.URL+"/?token=MARKED'}\n  program: {type: exec, command: [/nonexistent/program]}\n  wrong: {type: http, url: '"+server.URL+"', retry: [soon]}\n")
+	put(t, file, "destinations:\n  good: {type: http, url: '"+server.URL+"'}\n  away: {type: http, url: 'http://"+gone+"/?token=MARKED'}\n  program: {type: exec, command: [/nonexistent/program]}\n  wrong: {type: http, url: '"+server.URL+"', retry: [soon]}\n")
 	d := doctorWith(t, "KAZOOHOOK_CONFIG="+file)
 	got := map[string]finding{}
 	found, usable := d.checkDestinations(t.Context())

@@ -21,8 +21,7 @@ func TestHealthcheck(t *testing.T) {
 	service := httptest.NewServer(mux)
 	t.Cleanup(service.Close)
 	addr := strings.TrimPrefix(service.URL, "http://")
-	gone := httptest.NewServer(mux)
-	gone.Close()
+	gone := freeAddrs(t, 1)[0]
 
 	for name, c := range map[string]struct {
 		environ        []string
@@ -36,14 +35,14 @@ func TestHealthcheck(t *testing.T) {
 		"admin":         {[]string{"ADMIN_ADDR=" + addr}, []string{"--admin"}, 0, "ok\n", ""},
 		"every address": {[]string{"LISTEN_ADDR=:" + addr[strings.LastIndex(addr, ":")+1:]}, nil, 0, "ok\n", ""},
 		"not ready":     {[]string{"LISTEN_ADDR=" + addr}, []string{"--ready"}, 1, "", "/readyz answered 503 Service Unavailable: hooks: not registered"},
-		"not running":   {[]string{"LISTEN_ADDR=" + strings.TrimPrefix(gone.URL, "http://")}, nil, 1, "", "connection refused"},
+		"not running":   {[]string{"LISTEN_ADDR=" + gone}, nil, 1, "", "connection refused"},
 		"any port":      {[]string{"LISTEN_ADDR=:0"}, nil, 2, "", "is chosen at the start"},
 		"admin off":     {[]string{"ADMIN_ADDR=off"}, []string{"--admin"}, 2, "", "the admin listener is off"},
 		"misconfigured": {[]string{"LISTEN_ADDR=x"}, nil, 2, "", "LISTEN_ADDR"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			stdout, stderr, code := program(t, c.environ, append([]string{"healthcheck"}, c.args...)...)
+			stdout, stderr, code := program(t, c.environ, append([]string{"healthcheck", "--timeout", "1m"}, c.args...)...)
 			if code != c.code || stdout != c.stdout || !strings.Contains(stderr, c.stderr) || c.code == 0 && stderr != "" {
 				t.Errorf("code %d\n%s%s", code, stdout, stderr)
 			}

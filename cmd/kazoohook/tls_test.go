@@ -43,7 +43,7 @@ func TestServeTLS(t *testing.T) {
 	}
 	environ := append(files(t, t.TempDir(), ca.certify(t, host, now.Add(-time.Hour), now.AddDate(0, 0, 13))),
 		"KAZOO_API_URL=http://127.0.0.1:1", "KAZOO_API_KEY="+fakekazoo.DefaultAPIKey, "PUBLIC_URL=https://"+addr, "LISTEN_ADDR="+addr, "ADMIN_ADDR=off",
-		"HOOK_SECRET="+sceneSecret, "DATA_DIR="+t.TempDir(), "SHUTDOWN_TIMEOUT=2s")
+		"HOOK_SECRET="+sceneSecret, "DATA_DIR="+t.TempDir(), "SHUTDOWN_TIMEOUT=20s")
 	cfg, err := config.Load(config.Options{Need: config.All, Environ: environ})
 	if err != nil {
 		t.Fatal(err)
@@ -65,7 +65,7 @@ func TestServeTLS(t *testing.T) {
 			t.Errorf("%v\n%s", err, log)
 		}
 	})
-	if stdout, stderr, code := program(t, environ, "healthcheck"); code != 0 || stdout != "ok\n" {
+	if stdout, stderr, code := program(t, environ, "healthcheck", "--timeout", "1m"); code != 0 || stdout != "ok\n" {
 		t.Errorf("code %d, %s%s", code, stdout, stderr)
 	}
 	roots := x509.NewCertPool()

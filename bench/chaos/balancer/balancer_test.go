@@ -68,10 +68,11 @@ func TestRetries(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a, b := newFakeNode(t, c.statuses[0]), newFakeNode(t, c.statuses[1])
+			first := a.Listener.Addr().String()
 			if c.away {
-				a.Close()
+				first = "127.0.0.1:1" // nobody takes this port meanwhile
 			}
-			lb := New(a.Listener.Addr().String(), b.Listener.Addr().String())
+			lb := New(first, b.Listener.Addr().String())
 			t.Cleanup(lb.Close)
 			front := httptest.NewServer(lb)
 			t.Cleanup(front.Close)
