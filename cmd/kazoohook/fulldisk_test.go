@@ -89,7 +89,7 @@ func TestStartOnAFullDisk(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { _ = out.Close() })
-			p.start(out, execServe)
+			p.listen(out, execServe)
 			if got := p.resend(10); got != nil {
 				t.Errorf("a delivery: %v", got)
 			}
@@ -122,7 +122,7 @@ func TestStartOnABrokenDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := newProcess(t, "DATA_DIR="+dir, "HOOK_SECRET=")
-	p.start(nil, execServe+" >/dev/null")
+	p.listen(nil, execServe+" >/dev/null")
 	if got := p.resend(10); got != nil {
 		t.Errorf("a delivery: %v", got)
 	}

@@ -40,7 +40,7 @@ func newProcess(t *testing.T, environ ...string) *process {
 	p := &process{t: t}
 	p.environ = append(os.Environ(),
 		"KAZOO_API_URL=http://127.0.0.1:1", "KAZOO_API_KEY="+fakekazoo.DefaultAPIKey, "DATA_DIR="+filepath.Join(t.TempDir(), "data"),
-		"HOOK_SECRET="+processSecret, "SHUTDOWN_TIMEOUT=2s", "GORACE=atexit_sleep_ms=0")
+		"HOOK_SECRET="+processSecret, "SHUTDOWN_TIMEOUT=20s", "GORACE=atexit_sleep_ms=0")
 	p.environ = append(p.environ, environ...)
 	p.move()
 	return p
@@ -65,21 +65,34 @@ func (p *process) move() {
 }
 
 // start runs serve through a shell, which may redirect its files, with the given
-// standard output, and waits until it listens.
+// standard output, and waits until it takes requests. If opening the journal takes
+// seconds, it listens first, and answers 503.
 func (p *process) start(stdout io.Writer, redirect string) {
+	p.t.Helper()
+	p.listen(stdout, redirect)
+	p.until("the journal is open", func() bool {
+		_, checks := p.read(p.admin + "/readyz")
+		return strings.Contains(checks, `"name":"journal","ok":true`)
+	})
+}
+
+// listen is start for a process that can't open its journal. It waits until the process
+// listens.
+func (p *process) listen(stdout io.Writer, redirect string) {
 	p.t.Helper()
 	const tries = 5
 	for try := 1; ; try++ {
 		p.launch(stdout, redirect)
-		listens := false
-		for end := time.Now().Add(time.Minute); !listens && len(p.ended) == 0 && time.Now().Before(end); {
-			listens = p.get(p.public+"/healthz") == http.StatusOK
-		}
-		if listens {
-			return
+		for end := time.Now().Add(3 * time.Minute); len(p.ended) == 0; time.Sleep(5 * time.Millisecond) {
+			if p.get(p.public+"/healthz") == http.StatusOK {
+				return
+			}
+			if time.Now().After(end) {
+				p.t.Fatal("it doesn't listen")
+			}
 		}
 		if try == tries {
-			p.t.Fatal("it doesn't listen")
+			p.t.Fatalf("it ended %d times before it listened", try)
 		}
 		p.move()
 	}
@@ -89,7 +102,7 @@ func (p *process) launch(stdout io.Writer, redirect string) {
 	p.t.Helper()
 	cmd := exec.CommandContext(context.WithoutCancel(p.t.Context()), "sh", "-c", redirect) //nolint:gosec // the test's own
 	cmd.Env, cmd.Stdout = p.environ, stdout
-	cmd.WaitDelay = time.Second
+	cmd.WaitDelay = time.Minute // a process that another test starts may hold its output open for a moment
 	if err := cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}
@@ -130,7 +143,7 @@ func (p *process) hasEnded() {
 			p.t.Errorf("it ended with %v", err)
 		}
 		p.t.Logf("it ended after %s", time.Since(begin).Round(time.Millisecond))
-	case <-time.After(time.Minute):
+	case <-time.After(3 * time.Minute):
 		p.t.Fatal("it doesn't end")
 	}
 }
@@ -177,7 +190,7 @@ func (p *process) read(url string) (int, string) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
 	if err != nil {
 		p.t.Fatal(err)
 	}
