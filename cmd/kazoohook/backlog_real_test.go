@@ -55,7 +55,10 @@ func TestLargeBacklog(t *testing.T) {
 	p.until("some have arrived", func() bool { return r.got() > 1000 })
 	p.kill()
 	p.start(io.Discard, execServe)
-	p.until("all have arrived", func() bool { return r.got() == events })
+	for got := 0; got < events; { // as long as more arrive, however slowly
+		p.until("more have arrived", func() bool { return r.got() > got })
+		got = r.got()
+	}
 	p.settled("d")
 	if d := p.destination("d"); d.State != "ok" || d.Dead != 0 {
 		t.Errorf("%+v", d)
@@ -84,7 +87,8 @@ func TestBacklogIsCut(t *testing.T) {
 	r.down()
 	const events = 500
 	p.deliverMany(0, events)
-	p.until("some are given up", func() bool { return p.destination("d").Dead > 0 })
+	// It may be looked at before all were there, and then again a minute later.
+	p.until("what is too much is given up", func() bool { d := p.destination("d"); return d.Dead > 0 && d.Waiting < events/2 })
 	p.until("the log says so", func() bool { return strings.Contains(log.String(), "dead letters without a body") })
 	if !strings.Contains(log.String(), `"level":"error"`) {
 		t.Error("it is no error")

@@ -20,7 +20,7 @@ import (
 
 // browserLimit is how long a browser on a busy machine may take for a step whose time
 // isn't measured.
-const browserLimit = time.Minute
+const browserLimit = 3 * time.Minute
 
 // tab is a page in a real browser, with the errors from its console.
 type tab struct {
@@ -42,7 +42,7 @@ func newTab(t *testing.T) *tab {
 	allocator, stop := chromedp.NewExecAllocator(t.Context(), append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
-		chromedp.WSURLReadTimeout(time.Minute))...)
+		chromedp.WSURLReadTimeout(browserLimit))...)
 	t.Cleanup(stop)
 	b := &tab{t: t}
 	ctx, closeTab := chromedp.NewContext(allocator, chromedp.WithListener(b.listen), chromedp.WithErrorf(func(string, ...any) {

@@ -47,7 +47,7 @@ func newCluster(t *testing.T, publicURL string, environ ...string) *clusterOfPro
 	listen := freeAddrs(t, 3)
 	c.peers = strings.Join(listen, ",")
 	// Without a quorum a request waits for 5 s, and a stop waits for the request.
-	c.environ = append([]string{"PUBLIC_URL=" + publicURL, "TRUSTED_PROXIES=127.0.0.0/8", "RECONCILE_INTERVAL=1s", "SHUTDOWN_TIMEOUT=8s"}, environ...)
+	c.environ = append([]string{"PUBLIC_URL=" + publicURL, "TRUSTED_PROXIES=127.0.0.0/8", "RECONCILE_INTERVAL=1s", "SHUTDOWN_TIMEOUT=20s"}, environ...)
 	for i := range 3 {
 		c.nodes = append(c.nodes, c.newNode(fmt.Sprintf("n%d", i+1), listen[i]))
 	}

@@ -132,19 +132,30 @@ func (c *clusterOfProcesses) comesBackWithAnotherSetting(n *clusterProcess) {
 func (c *clusterOfProcesses) leaderIsStoppedAndContinues(traffic *clusterTraffic) {
 	c.t.Helper()
 	stopped, _ := c.leader()
-	stopped.signal(syscall.SIGSTOP)
+	for stopped.signal(syscall.SIGSTOP); !stopped.led(); stopped.signal(syscall.SIGSTOP) {
+		stopped.signal(syscall.SIGCONT) // another was elected meanwhile
+		stopped, _ = c.leader()
+	}
 	c.leader(stopped)
 	c.printedByOthers(stopped)
 	until := len(stopped.log())
 	stopped.signal(syscall.SIGCONT)
-	const noLonger = "no longer leads"
 	stopped.until("it knows that it no longer leads", func() bool { return strings.Contains(stopped.log()[until:], noLonger) })
 	traffic.more(50)
 	_, since, _ := strings.Cut(stopped.log()[until:], noLonger)
-	since, _, _ = strings.Cut(since, "this node leads the cluster")
+	since, _, _ = strings.Cut(since, leadsNow)
 	if strings.Contains(since, `"event":"user.deleted"`) {
 		c.t.Error("a leader that was stopped prints events when it continues")
 	}
+}
+
+// What a node logs when it begins and ends to lead.
+const leadsNow, noLonger = "this node leads the cluster", "no longer leads"
+
+// led reports whether the node leads according to what it has logged.
+func (n *clusterProcess) led() bool {
+	log := n.log()
+	return strings.LastIndex(log, leadsNow) > strings.LastIndex(log, noLonger)
 }
 
 // clusterLine is an event in a line or a history.

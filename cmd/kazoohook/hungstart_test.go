@@ -35,7 +35,7 @@ func newHungStart(t *testing.T) *hungStart {
 	}
 	cfg, err := config.Load(config.Options{Need: config.All, Environ: []string{
 		"KAZOO_API_URL=http://127.0.0.1:1", "KAZOO_API_KEY=" + fakekazoo.DefaultAPIKey, "PUBLIC_URL=http://" + public, "LISTEN_ADDR=" + public,
-		"ADMIN_ADDR=off", "DATA_DIR=" + dir, "SHUTDOWN_TIMEOUT=2s",
+		"ADMIN_ADDR=off", "DATA_DIR=" + dir, "SHUTDOWN_TIMEOUT=20s",
 	}})
 	if err != nil {
 		t.Fatal(err)

@@ -93,7 +93,16 @@ func busyScene(t *testing.T) (*scene, exposed) {
 	}
 	s.logged("is enabled again")
 	s.logged("resync: Kazoo's objects were compared")
-	got := s.scrape()
+	var got exposed
+	s.until("what has happened is counted", func() bool { // some of it happens after the lines
+		got = s.scrape()
+		for _, name := range []string{"kazoohook_ready", "kazoohook_hook_repairs_total", "kazoohook_gaps_total", "kazoohook_recover_runs_total", "kazoohook_resync_runs_total"} {
+			if got.value(name) < 1 {
+				return false
+			}
+		}
+		return got.value("kazoohook_hook_enabled") == 5 && got.value("kazoohook_destination_attempts_total", "outcome", "failed") >= 1
+	})
 	return s, got
 }
 

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -241,9 +242,11 @@ func TestOpenAPIRefusals(t *testing.T) {
 		}
 	}
 	checkAnswer(t, doc, "POST", "/api/session", 401, s.send("POST", s.admin+"/api/session", "application/json", `{"token":"wrong"}`))
+	var wrong sync.WaitGroup // each is answered late
 	for range 10 {
-		s.send("POST", s.admin+"/api/session", "application/json", `{"token":"wrong"}`)
+		wrong.Go(func() { s.send("POST", s.admin+"/api/session", "application/json", `{"token":"wrong"}`) })
 	}
+	wrong.Wait()
 	checkAnswer(t, doc, "POST", "/api/session", 429, s.send("POST", s.admin+"/api/session", "application/json", `{"token":"wrong"}`))
 }
 

@@ -48,7 +48,7 @@ func newPageScene(t *testing.T, dir string, environ ...string) (*pageScene, *fak
 	s := &pageScene{t: t, environ: append([]string{
 		"KAZOO_API_URL=" + f.api, "KAZOO_USERNAME=" + fakekazoo.DefaultUsername, "KAZOO_PASSWORD=" + fakekazoo.DefaultPassword,
 		"KAZOO_ACCOUNT_NAME=acme", "HOOKS=" + demoHooks, "INCLUDE_SUBACCOUNTS=true", "KAZOO_API_RATE=10", "RECONCILE_INTERVAL=1s",
-		"PUBLIC_URL=http://" + addrs[0], "LISTEN_ADDR=" + addrs[0], "ADMIN_ADDR=" + addrs[1], "DATA_DIR=" + dir, "SHUTDOWN_TIMEOUT=2s",
+		"PUBLIC_URL=http://" + addrs[0], "LISTEN_ADDR=" + addrs[0], "ADMIN_ADDR=" + addrs[1], "DATA_DIR=" + dir, "SHUTDOWN_TIMEOUT=20s",
 	}, environ...)}
 	s.start()
 	t.Cleanup(func() { s.stop() })

@@ -44,7 +44,7 @@ func TestPlanAndRegister(t *testing.T) {
 	command := func(name string, code int, want []string, settings ...string) {
 		t.Helper()
 		var out, diagnostics bytes.Buffer
-		err := run(t.Context(), []string{name}, slices.Concat(environ, settings), strings.NewReader(""), &out, &diagnostics)
+		err := run(t.Context(), []string{name, "--timeout", "1m"}, slices.Concat(environ, settings), strings.NewReader(""), &out, &diagnostics)
 		text := fmt.Sprint(out.String(), err)
 		if exitCode(err) != code {
 			t.Errorf("%s %v: exit code %d, want %d: %s", name, settings, exitCode(err), code, text)
@@ -167,9 +167,9 @@ func TestNewKeyNeedsKazoo(t *testing.T) {
 	t.Parallel()
 	_, environ := byHandKazoo(t, "5")
 	dir := strings.TrimPrefix(environ[slices.IndexFunc(environ, func(e string) bool { return strings.HasPrefix(e, "DATA_DIR=") })], "DATA_DIR=")
-	register := func(settings ...string) error {
+	register := func(timeout string, settings ...string) error {
 		var out, diagnostics bytes.Buffer
-		return run(t.Context(), []string{"register", "--new-key", "--timeout", "1s"}, slices.Concat(environ, settings), strings.NewReader(""), &out, &diagnostics)
+		return run(t.Context(), []string{"register", "--new-key", "--timeout", timeout}, slices.Concat(environ, settings), strings.NewReader(""), &out, &diagnostics)
 	}
 	keys := func() string {
 		text, err := os.ReadFile(filepath.Join(dir, registration.KeyFile))
@@ -178,19 +178,19 @@ func TestNewKeyNeedsKazoo(t *testing.T) {
 		}
 		return string(text)
 	}
-	if err := register(); err != nil {
+	if err := register("1m"); err != nil {
 		t.Fatal(err)
 	}
 	before := keys()
 	for range 2 {
-		if err := register("KAZOO_API_URL=http://127.0.0.1:1"); err == nil {
+		if err := register("1s", "KAZOO_API_URL=http://127.0.0.1:1"); err == nil {
 			t.Error("no error without Kazoo")
 		}
 	}
 	if keys() != before {
 		t.Error("the keys were exchanged without Kazoo")
 	}
-	if err := register(); err != nil || keys() == before {
+	if err := register("1m"); err != nil || keys() == before {
 		t.Errorf("the key was not exchanged with Kazoo: %v", err)
 	}
 }

@@ -159,7 +159,7 @@ func (p *proxy) run(cmd *exec.Cmd) {
 		_ = cmd.Wait()
 		_ = log.Close()
 	})
-	end := time.Now().Add(time.Minute)
+	end := time.Now().Add(3 * time.Minute)
 	want := http.StatusOK
 	if p.paused {
 		want = http.StatusServiceUnavailable
@@ -175,11 +175,11 @@ func (p *proxy) run(cmd *exec.Cmd) {
 
 func (p *proxy) dial() (net.Conn, error) {
 	d := tls.Dialer{Config: &tls.Config{ServerName: "hooks.example.com", InsecureSkipVerify: true}} //nolint:gosec // the certificate is the test's own
-	ctx, cancel := context.WithTimeout(p.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(p.t.Context(), 2*time.Minute)
 	defer cancel()
 	c, err := d.DialContext(ctx, "tcp", p.addr)
 	if err == nil {
-		err = c.SetDeadline(time.Now().Add(time.Minute))
+		err = c.SetDeadline(time.Now().Add(3 * time.Minute))
 	}
 	return c, err
 }

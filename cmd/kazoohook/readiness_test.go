@@ -222,9 +222,12 @@ func TestDeletedAccountIsNotReady(t *testing.T) {
 			break
 		}
 	}
-	s.until("the account is missed", func() bool { return strings.Contains(s.get(s.admin+"/readyz").body, `"name":"kazoo","ok":false`) })
-	got := s.get(s.admin + "/readyz")
-	if got.status != http.StatusServiceUnavailable || !strings.Contains(got.body, "Look whether the account and its user or API key still exist") || !strings.Contains(got.body, `"since":"20`) {
+	var got response
+	s.until("the account is missed", func() bool {
+		got = s.get(s.admin + "/readyz")
+		return strings.Contains(got.body, `"name":"kazoo","ok":false`) && strings.Contains(got.body, "Look whether the account and its user or API key still exist")
+	})
+	if got.status != http.StatusServiceUnavailable || !strings.Contains(got.body, `"since":"20`) {
 		t.Errorf("%+v", got)
 	}
 	if got := s.get(s.public + "/readyz"); got.status != http.StatusServiceUnavailable || strings.Contains(got.body, ours) || !strings.Contains(got.body, "its account may be deleted") {

@@ -110,13 +110,15 @@ func TestReloadHookSecret(t *testing.T) {
 	if got := p.send(http.MethodPost, p.public+"/kazoo/"+secrets[0]+"/object", "id=1"); got != http.StatusNotFound {
 		t.Errorf("the first secret is answered %d", got)
 	}
+	logged := func() int64 { return int64(strings.Count(p.log(), `"event":"user.deleted"`)) }
+	p.until("every request is logged", func() bool { return logged() >= sent.Load() })
 	p.stop()
 	for _, bad := range append(secrets, "outage: events may have been missed", "Kazoo tries to deliver and fails", "recovered_seq") {
 		if strings.Contains(p.log(), bad) {
 			t.Errorf("%q is in the log", bad)
 		}
 	}
-	if n := int64(strings.Count(p.log(), `"event":"user.deleted"`)); n != sent.Load() {
+	if n := logged(); n != sent.Load() {
 		t.Errorf("%d requests, %d events", sent.Load(), n)
 	}
 	t.Logf("%d requests", sent.Load())

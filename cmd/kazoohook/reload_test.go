@@ -127,8 +127,9 @@ func TestReload(t *testing.T) {
 		t.Errorf("code %d, %s", code, stderr)
 	}
 	p.deliver(2, 3)
-	if !ready() || admin(two) != http.StatusOK {
-		t.Error("it is not as it was")
+	p.until("it is as it was", ready)
+	if got := admin(two); got != http.StatusOK {
+		t.Errorf("the token is answered %d", got)
 	}
 	p.stop()
 	for _, secret := range []string{password, one, two} {

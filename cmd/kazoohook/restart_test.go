@@ -82,7 +82,7 @@ func TestLinesAfterARestart(t *testing.T) {
 	public := freeAddrs(t, 1)[0]
 	cfg, err := config.Load(config.Options{Need: config.All, Environ: []string{
 		"KAZOO_API_URL=" + f.api, "KAZOO_API_KEY=" + fakekazoo.DefaultAPIKey, "HOOK_SECRET=" + sceneSecret,
-		"PUBLIC_URL=http://" + public, "LISTEN_ADDR=" + public, "ADMIN_ADDR=off", "DATA_DIR=" + t.TempDir(), "SHUTDOWN_TIMEOUT=2s",
+		"PUBLIC_URL=http://" + public, "LISTEN_ADDR=" + public, "ADMIN_ADDR=off", "DATA_DIR=" + t.TempDir(), "SHUTDOWN_TIMEOUT=20s",
 	}})
 	if err != nil {
 		t.Fatal(err)

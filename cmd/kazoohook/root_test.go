@@ -75,9 +75,9 @@ func TestRootLeavesNothingOfItsOwn(t *testing.T) {
 		}
 		check(strings.Join(args, " "))
 	}
-	command("plan")
-	command("register")
-	command("register", "--new-key")
+	command("plan", "--timeout", "1m")
+	command("register", "--timeout", "1m")
+	command("register", "--timeout", "1m", "--new-key")
 	p.start(io.Discard, execServe) // as root, too
 	p.until("it is ready", func() bool { return p.get(p.public+"/readyz") == 200 })
 	if _, err := f.DeleteRandomUser(f.AccountID()); err != nil {
@@ -87,7 +87,7 @@ func TestRootLeavesNothingOfItsOwn(t *testing.T) {
 		_, body := p.read(p.admin + "/api/events?event=user.deleted")
 		return strings.Contains(body, "user.deleted")
 	})
-	command("register", "--new-key") // beside the service
+	command("register", "--timeout", "1m", "--new-key") // beside the service
 	command("backup", in("mine.db"))
 	command("backup", filepath.Join(elsewhere, "backup"))
 	p.stop()
@@ -101,7 +101,7 @@ func TestRootLeavesNothingOfItsOwn(t *testing.T) {
 	}
 	check("a crash")
 	for _, args := range [][]string{
-		{"events"}, {"dead"}, {"destinations"}, {"salvage", in("salvaged.db")}, {"restore", filepath.Join(elsewhere, "backup"), "--replace"}, {"unregister"},
+		{"events"}, {"dead"}, {"destinations"}, {"salvage", in("salvaged.db")}, {"restore", filepath.Join(elsewhere, "backup"), "--replace"}, {"unregister", "--timeout", "1m"},
 	} {
 		command(args...)
 	}

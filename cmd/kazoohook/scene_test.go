@@ -44,7 +44,7 @@ func newSceneOf(t *testing.T, version string, environ ...string) *scene {
 	cfg, err := config.Load(config.Options{Need: config.All, Environ: append([]string{
 		"KAZOO_API_URL=" + f.api, "KAZOO_API_KEY=" + fakekazoo.DefaultAPIKey,
 		"PUBLIC_URL=http://" + public, "LISTEN_ADDR=" + public, "ADMIN_ADDR=127.0.0.1:0", "HOOK_SECRET=" + sceneSecret,
-		"DATA_DIR=" + t.TempDir(), "RECONCILE_INTERVAL=1s", "RESYNC_INTERVAL=10s", "SHUTDOWN_TIMEOUT=2s", "HOOKS=object:user,channel_create,notifications",
+		"DATA_DIR=" + t.TempDir(), "RECONCILE_INTERVAL=1s", "RESYNC_INTERVAL=10s", "SHUTDOWN_TIMEOUT=20s", "HOOKS=object:user,channel_create,notifications",
 	}, environ...)})
 	if err != nil {
 		t.Fatal(err)

@@ -80,7 +80,7 @@ func (s *secrecy) kazooFails() {
 			jobs = append(jobs, job{most: most, change: append(byKey(), refusing+"/key"), args: strings.Fields(line)})
 		}
 		alone := append(slices.Clone(change), "DATA_DIR="+s.t.TempDir(), "LISTEN_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0")
-		jobs = append(jobs, job{most: time.Minute, change: alone, args: []string{"serve"}, until: "logging in"})
+		jobs = append(jobs, job{most: ample, change: alone, args: []string{"serve"}, until: "logging in"})
 	}
 	s.together(jobs)
 }

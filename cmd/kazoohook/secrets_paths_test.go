@@ -127,7 +127,7 @@ func (s *secrecy) page() string {
 
 // commands runs every command beside the service, with each way to log in.
 func (s *secrecy) commands() {
-	const most = time.Minute
+	const most = ample
 	jobs := []job{
 		{most: most, args: []string{"tail", "--since", "1h"}, until: "unknown"},
 		{most: most, args: []string{"tail", "--since", "1h", "--format", "json"}, until: "unknown"},

@@ -65,7 +65,7 @@ func newSecrecy(t *testing.T) *secrecy {
 		"KAZOO_API_URL=" + front.URL, "KAZOO_USERNAME=" + fakekazoo.DefaultUsername, "KAZOO_PASSWORD=" + secretPassword, "KAZOO_ACCOUNT_NAME=acme",
 		"PUBLIC_URL=http://" + public, "LISTEN_ADDR=" + public, "DATA_DIR=" + t.TempDir(), "KAZOO_API_RATE=10",
 		"HOOK_SECRET=" + secretHook, "HOOK_SECRET_PREVIOUS=" + secretPrevious, "ADMIN_TOKEN=" + secretAdmin,
-		"RECONCILE_INTERVAL=1s", "SHUTDOWN_TIMEOUT=2s", "HOOKS=object:user,notifications", "LOG_LEVEL=trace",
+		"RECONCILE_INTERVAL=1s", "SHUTDOWN_TIMEOUT=20s", "HOOKS=object:user,notifications", "LOG_LEVEL=trace",
 	}
 	cfg, err := config.Load(config.Options{Need: config.All, Environ: append(s.env, "ADMIN_ADDR=127.0.0.1:0")})
 	if err != nil {
@@ -138,7 +138,10 @@ func (s *secrecy) command(j job) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), j.most)
 	defer cancel()
-	name := "kazoohook " + strings.Join(j.args, " ")
+	name, args := "kazoohook "+strings.Join(j.args, " "), slices.Clone(j.args)
+	if j.most == ample && slices.Contains([]string{"plan", "register", "doctor"}, args[0]) {
+		args = append(args, "--timeout", "1m") // many commands run at once
+	}
 	environ := map[string]string{}
 	for _, line := range append(slices.Clone(s.env), j.change...) {
 		k, v, _ := strings.Cut(line, "=")
@@ -151,7 +154,7 @@ func (s *secrecy) command(j job) {
 	stdout, stderr := &collected{text: j.until, stop: cancel}, &collected{}
 	s.out.watch(name, stdout)
 	s.out.watch(name+" (standard error)", stderr)
-	_ = run(ctx, j.args, list, strings.NewReader(""), stdout, stderr)
+	_ = run(ctx, args, list, strings.NewReader(""), stdout, stderr)
 }
 
 // byKey returns the settings of a login by API key instead of name and password.
@@ -224,7 +227,7 @@ func TestCommonPassword(t *testing.T) {
 	}
 	environ := []string{
 		"KAZOO_API_URL=" + f.api, "KAZOO_USERNAME=" + fakekazoo.DefaultUsername, "KAZOO_PASSWORD=" + word, "KAZOO_ACCOUNT_NAME=acme",
-		"PUBLIC_URL=http://hooks.example.com", "LISTEN_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0", "DATA_DIR=" + t.TempDir(), "SHUTDOWN_TIMEOUT=2s",
+		"PUBLIC_URL=http://hooks.example.com", "LISTEN_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0", "DATA_DIR=" + t.TempDir(), "SHUTDOWN_TIMEOUT=20s",
 	}
 	cfg, err := config.Load(config.Options{Need: config.All, Environ: environ})
 	if err != nil {

@@ -40,5 +40,5 @@ func Environ(api, public, admin, data string, more ...string) []string {
 	return append(append(os.Environ(),
 		"KAZOO_API_URL="+api, "KAZOO_USERNAME="+fakekazoo.DefaultUsername, "KAZOO_PASSWORD="+fakekazoo.DefaultPassword,
 		"KAZOO_ACCOUNT_NAME=acme", "PUBLIC_URL=http://"+public, "LISTEN_ADDR="+public, "ADMIN_ADDR="+admin, "DATA_DIR="+data,
-		"LOG_FORMAT=json", "SHUTDOWN_TIMEOUT=5s", "GORACE=atexit_sleep_ms=0"), more...)
+		"LOG_FORMAT=json", "SHUTDOWN_TIMEOUT=20s", "GORACE=atexit_sleep_ms=0"), more...)
 }
