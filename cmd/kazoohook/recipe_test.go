@@ -18,7 +18,7 @@ import (
 )
 
 // recipe is a page of docs/recipes whose files are in a directory of the test,
-// unchanged except for addresses and paths.
+// unchanged except for addresses, paths, and the pauses before retries.
 type recipe struct {
 	t       *testing.T
 	dir     string
@@ -87,6 +87,11 @@ func (r *recipe) start(first, last string) (ids [2]string) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- kazoo.run(ctx) }()
+	// A receiver of the page may start late. The default pauses grow to hours.
+	often := "retry: [" + strings.Repeat("1s, ", 99) + "1s]"
+	if config := r.text("config.yaml"); !strings.Contains(config, "retry:") {
+		r.put("config.yaml", strings.Replace(config, "\n    events:", "\n    "+often+"\n    events:", 1))
+	}
 	r.process = newProcess(r.t, "KAZOO_API_URL="+kazoo.api, "KAZOOHOOK_CONFIG="+r.path("config.yaml"))
 	r.process.start(nil, execServe+" >"+r.path("log")+" 2>&1")
 	r.t.Cleanup(func() {
@@ -168,8 +173,7 @@ func (r *recipe) fetch(path string) string {
 	return string(body)
 }
 
-// until waits until an output contains a text. The attempt that brings it may be the
-// third, after 35 seconds.
+// until waits until an output contains a text.
 func (r *recipe) until(output func() string, text string) {
 	r.t.Helper()
 	for deadline := time.Now().Add(4 * time.Minute); !strings.Contains(output(), text); time.Sleep(50 * time.Millisecond) {
