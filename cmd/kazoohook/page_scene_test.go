@@ -96,7 +96,7 @@ func (s *pageScene) deliver(hook string, fields ...string) {
 		s.t.Fatal(err)
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req) // the receiver may have been restarted
 	if err != nil {
 		s.t.Fatal(err)
 	}
