@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"kazoohook/bench/chaos/trial"
 )
 
 // fakeNode listens instead of a node and fails in given ways, to test the proxy.
@@ -52,7 +54,7 @@ func (s *fakeNode) behave(how string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if how == "refused" && s.srv != nil {
-		unforked(s.srv.Close) // connections end as if the process was killed
+		_ = trial.Unforked(s.srv.Close) // connections end as if the process was killed
 		s.srv = nil
 	}
 	if how != "refused" && s.srv == nil {

@@ -10,11 +10,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 
 	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"kazoohook/bench/chaos/trial"
 	"kazoohook/handlers"
 )
 
@@ -55,15 +55,7 @@ func (r *recipient) up() {
 }
 
 // down stops listening and closes every connection.
-func (r *recipient) down() { unforked(r.server.Close) }
-
-// unforked closes a server while no program is being started. A child that is being
-// forked has this process's sockets, too, and would still listen.
-func unforked(closes func() error) {
-	syscall.ForkLock.RLock()
-	defer syscall.ForkLock.RUnlock()
-	_ = closes() // its listener may be closed already
-}
+func (r *recipient) down() { _ = trial.Unforked(r.server.Close) }
 
 func (r *recipient) set(refuse func(event map[string]any) int) {
 	r.mu.Lock()

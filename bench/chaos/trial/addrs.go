@@ -20,12 +20,13 @@ func FreeAddrs(ctx context.Context, n int) ([]string, error) {
 	var found []string
 	for port := 20000 + rand.IntN(8000); port < 32000; port++ { //nolint:gosec // any will do
 		addr := net.JoinHostPort(host, strconv.Itoa(port))
-		syscall.ForkLock.RLock() // a child that was forked meanwhile would listen, too
-		ln, err := lc.Listen(ctx, "tcp", addr)
-		if err == nil {
-			err = ln.Close()
-		}
-		syscall.ForkLock.RUnlock()
+		err := Unforked(func() error {
+			ln, err := lc.Listen(ctx, "tcp", addr)
+			if err != nil {
+				return err
+			}
+			return ln.Close()
+		})
 		if err != nil {
 			host = "127.0.0.1"
 			continue
@@ -35,4 +36,12 @@ func FreeAddrs(ctx context.Context, n int) ([]string, error) {
 		}
 	}
 	return nil, errors.New("no port is free")
+}
+
+// Unforked calls f, which closes a listener, while this process starts no program. A
+// child that is being forked has this process's sockets, too, and would still listen.
+func Unforked(f func() error) error {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	return f()
 }
