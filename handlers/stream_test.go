@@ -322,7 +322,7 @@ func TestStalledReaderHoldsUpNoStop(t *testing.T) {
 	go func() { served <- admin.Serve(&single{Conn: conn, ended: make(chan struct{})}) }()
 	defer func() {
 		_, _ = reader.Close(), admin.Close()
-		<-served
+		_ = <-served
 	}()
 	_ = reader.SetDeadline(time.Now().Add(testDeadline))
 	_, _ = io.WriteString(reader, "GET /api/events/stream?after=0 HTTP/1.1\r\nHost: localhost\r\n\r\n")

@@ -248,7 +248,7 @@ func (w *writer) give(cmd command) error {
 func (w *writer) shrink() (more bool, err error) {
 	size, free, err := w.c.Size(ctx0)
 	backlog, _, unknown := w.j.heldBack(ctx0, w.c)
-	if err = cmp.Or(err, unknown); err != nil {
+	if err := cmp.Or(err, unknown); err != nil {
 		return false, err
 	}
 	over := w.j.opt.MaxBytes > 0 && size-backlog.Bytes > w.j.opt.MaxBytes
