@@ -119,14 +119,22 @@ func compare(size int, epoch string, own []link, others map[string]view) *disput
 // settled reports whether the node may go on: a majority now has its hash, or the nodes
 // that had another hash have been replaced.
 func (d *dispute) settled(size int, epoch string, others map[string]view) bool {
-	votes, differ := 1, false
-	for server, v := range others {
-		if v.Epoch == epoch && at(v.Chain, d.number) == d.hash {
-			votes++
-		}
+	differ := false
+	for server := range others {
 		differ = differ || slices.Contains(d.servers, server)
 	}
-	return votes >= quorum(size) || !differ
+	return !differ || votes(epoch, link{d.number, d.hash}, others) >= quorum(size)
+}
+
+// votes returns how many nodes have the same hash as this one, itself included.
+func votes(epoch string, own link, others map[string]view) int {
+	votes := 1
+	for _, v := range others {
+		if v.Epoch == epoch && at(v.Chain, own.Number) == own.Hash {
+			votes++
+		}
+	}
+	return votes
 }
 
 // compareChains compares this node's hashes with the others'. Nodes that are away count
@@ -141,11 +149,18 @@ func (n *Node) compareChains(ctx context.Context, j *journal.Journal) {
 	if d := n.dispute(); d != nil {
 		if d.settled(n.o.Size, epoch, others) {
 			n.o.Log.Info().Int64("number", d.number).Msg("this node's journal is the one that counts: it goes on")
+			n.undisputed()
 			n.fail(fmt.Errorf("%w: its journal is the one that counts", ErrRestart))
 		}
 		return
 	}
 	d := compare(n.o.Size, epoch, n.links.upTo(ctx, j), others)
+	if number := n.known().Disputed; number > 0 { // from before this start
+		hash := at(n.links.upTo(ctx, j, number), number)
+		if hash != "" && votes(epoch, link{number, hash}, others) >= quorum(n.o.Size) {
+			n.undisputed()
+		}
+	}
 	switch {
 	case d == nil:
 		n.doubted = time.Time{}
@@ -160,9 +175,18 @@ func (n *Node) compareChains(ctx context.Context, j *journal.Journal) {
 func (n *Node) diverge(j *journal.Journal, why *dispute) {
 	n.mu.Lock()
 	n.diverged = why
+	n.self.Disputed, n.self.Undecided = why.number, !why.most
 	n.mu.Unlock()
 	j.Halt(why)
 	n.say(StateDiverged, why.Error())
+}
+
+// undisputed notes that there is no known difference between this node's journal and the
+// others' any more.
+func (n *Node) undisputed() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.self.Disputed = 0
 }
 
 func (n *Node) dispute() *dispute {

@@ -165,7 +165,7 @@ func (n *Node) load(ctx context.Context) (err error) {
 	}
 	h := readHad(dir, n.self.Epoch)
 	n.acked.Store(h.Position)
-	n.self.Replaced = h.Replaced
+	n.self.Replaced, n.self.Disputed = h.Replaced, h.Disputed
 	n.self.Node, n.self.Server, n.self.Version, n.self.Making = n.o.Node, n.id.server(), n.o.Version, n.order.Epoch
 	n.self.Fold = journal.Fold
 	return nil

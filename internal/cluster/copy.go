@@ -214,9 +214,9 @@ func (n *Node) fetch(ctx context.Context, from view) error {
 			err = errors.New("the whole isn't what was sent")
 		}
 	}
-	if err == nil && from.Epoch == n.known().Epoch { // else the journal comes from elsewhere
+	if err == nil {
 		var other bool
-		if other, err = archive.Contradicts(ctx, path, n.o.Dir); other {
+		if other, err = n.contradicts(ctx, path, from); other {
 			return errors.New(n.replace(fmt.Sprintf("the cluster's log has other entries than node %s has applied: %s", n.o.Node, advice)))
 		}
 	}
@@ -229,6 +229,16 @@ func (n *Node) fetch(ctx context.Context, from view) error {
 	_, _, _ = n.askCopy(ctx, subject, copyRequest{Server: n.id.server(), ID: a.ID, Done: true})
 	n.o.Log.Info().Str("from", from.Node).Int64("bytes", a.Size).Dur("took_ms", time.Since(start)).Msg("journal copied from another node")
 	return n.look(ctx)
+}
+
+// contradicts reports whether a copy shows that the log was replaced: it has other events
+// than this node's journal. A journal of another log may have others, and so may one that
+// the nodes have found to differ: they would have stopped if it were the right one.
+func (n *Node) contradicts(ctx context.Context, path string, from view) (bool, error) {
+	if h := n.known(); from.Epoch != h.Epoch || h.Disputed > 0 {
+		return false, nil
+	}
+	return archive.Contradicts(ctx, path, n.o.Dir)
 }
 
 // copyReady asks for a copy and waits until it is made.

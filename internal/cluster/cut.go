@@ -22,6 +22,7 @@ type had struct {
 	Epoch    string `json:"epoch"`
 	Position uint64 `json:"position"`           // the newest that a node has had
 	Replaced string `json:"replaced,omitempty"` // view.Replaced
+	Disputed int64  `json:"disputed,omitempty"` // view.Disputed
 }
 
 const ackedName = "acked.json"
@@ -37,7 +38,7 @@ func readHad(dir, epoch string) (h had) {
 func (n *Node) known() had {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return had{n.self.Epoch, n.acked.Load(), n.self.Replaced}
+	return had{n.self.Epoch, n.acked.Load(), n.self.Replaced, n.self.Disputed}
 }
 
 // note keeps a position if it is the newest that a node has had.

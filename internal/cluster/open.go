@@ -200,6 +200,7 @@ func (n *Node) look(ctx context.Context) error {
 		s.Replaced = ""
 	}
 	s.Journal, s.Empty, s.Number, s.Epoch, s.Position, s.entry = v.Journal, v.Empty, v.Number, v.Epoch, v.Position, v.entry
+	s.Disputed = 0 // the journal is another one now
 	return nil
 }
 

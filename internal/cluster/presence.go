@@ -45,11 +45,12 @@ type view struct {
 	Replaced string   `json:"replaced,omitempty"`
 	entry    [32]byte // SHA-256 of the entry at Position when the journal was opened; zero: unknown; not shown
 
-	Open     bool   `json:"open,omitempty"` // the journal is in use
-	Term     uint64 `json:"term,omitempty"`
-	Fold     int    `json:"fold"` // newest version of the rules that the node knows
-	Chain    []link `json:"chain,omitempty"`
-	Disputed int64  `json:"disputed,omitempty"` // number at which its journal differs: the others show their hashes there; 0: none
+	Open  bool   `json:"open,omitempty"` // the journal is in use
+	Term  uint64 `json:"term,omitempty"`
+	Fold  int    `json:"fold"` // newest version of the rules that the node knows
+	Chain []link `json:"chain,omitempty"`
+	// Number at which its journal differs, 0: none. The others show their hashes there.
+	Disputed int64 `json:"disputed,omitempty"`
 	// Undecided: no majority says whether its journal is right, so it applies nothing now.
 	Undecided bool              `json:"undecided,omitempty"`
 	Settings  map[string]string `json:"settings,omitempty"`
@@ -258,8 +259,5 @@ func (n *Node) refresh(ctx context.Context) view {
 	n.self.Number = j.Applied()
 	n.self.Members = members(c)
 	n.self.Chain = chain
-	if n.diverged != nil {
-		n.self.Disputed, n.self.Undecided = n.diverged.number, !n.diverged.most
-	}
 	return n.self
 }

@@ -63,13 +63,13 @@ func TestAckedBelongsToTheEpoch(t *testing.T) {
 		}
 	}
 	begin("e1")
-	if err := errors.Join(os.MkdirAll(n.o.dir(), 0o700), writeFile(n.o.dir(), ackedName, had{"e1", 16, "replaced"})); err != nil {
+	if err := errors.Join(os.MkdirAll(n.o.dir(), 0o700), writeFile(n.o.dir(), ackedName, had{Epoch: "e1", Position: 16, Replaced: "replaced", Disputed: 2000})); err != nil {
 		t.Fatal(err)
 	}
-	if err := n.load(t.Context()); err != nil || n.known() != (had{"e1", 16, "replaced"}) {
+	if err := n.load(t.Context()); err != nil || n.known() != (had{Epoch: "e1", Position: 16, Replaced: "replaced", Disputed: 2000}) {
 		t.Fatalf("known is %+v, %v", n.known(), err)
 	}
-	if err := n.look(t.Context()); err != nil || n.known() != (had{"e1", 16, "replaced"}) {
+	if err := n.look(t.Context()); err != nil || n.known() != (had{Epoch: "e1", Position: 16, Replaced: "replaced"}) {
 		t.Errorf("in the same log %+v, %v", n.known(), err)
 	}
 	n.replace("replaced")
