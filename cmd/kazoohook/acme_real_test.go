@@ -42,7 +42,7 @@ func TestServeACME(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := newService(ctx, cfg, l)
+		s, err := newServiceAgain(ctx, cfg, l)
 		if err != nil {
 			t.Fatal(err)
 		}

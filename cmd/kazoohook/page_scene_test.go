@@ -66,7 +66,7 @@ func (s *pageScene) start() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if s.service, err = newService(s.t.Context(), cfg, l); err != nil {
+	if s.service, err = newServiceAgain(s.t.Context(), cfg, l); err != nil {
 		s.t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())

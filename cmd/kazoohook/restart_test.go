@@ -95,7 +95,7 @@ func TestLinesAfterARestart(t *testing.T) {
 	for run := range 2 {
 		ctx, stop := context.WithCancel(t.Context())
 		again := *cfg
-		service, err := newService(ctx, &again, l)
+		service, err := newServiceAgain(ctx, &again, l)
 		if err != nil {
 			t.Fatal(err)
 		}

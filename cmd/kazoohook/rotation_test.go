@@ -77,7 +77,7 @@ func (r *rotating) start(secrets ...string) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	if r.service, err = newService(r.t.Context(), cfg, l); err != nil {
+	if r.service, err = newServiceAgain(r.t.Context(), cfg, l); err != nil {
 		r.t.Fatal(err)
 	}
 	if r.service.rotation != nil {

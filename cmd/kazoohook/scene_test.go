@@ -3,10 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -76,6 +78,18 @@ func newSceneOf(t *testing.T, version string, environ ...string) *scene {
 		return resp.status == http.StatusOK
 	})
 	return s
+}
+
+// newServiceAgain is newService at the address of a service that has just ended in this
+// process. A program that another test is starting may hold that one's listeners for a
+// moment.
+func newServiceAgain(ctx context.Context, cfg *config.Config, l logs) (s *service, err error) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
+		if s, err = newService(ctx, cfg, l); !errors.Is(err, syscall.EADDRINUSE) || pause(ctx, 10*time.Millisecond) != nil {
+			break
+		}
+	}
+	return s, err
 }
 
 // until waits for a condition, for three minutes at most.
