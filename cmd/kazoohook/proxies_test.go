@@ -27,6 +27,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"kazoohook/bench/chaos/trial"
 )
 
 // proxy is a real proxy before a real receiver, as in deploy/proxies.
@@ -308,7 +310,9 @@ func (p *proxy) hangsUp(path, body string) {
 	if got := p.ask(http.MethodPost, path, body); got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") != "10" {
 		p.t.Errorf("the receiver hangs up: %d %v %s", got.status, got.header, got.body)
 	}
-	unforked(ln.Close)
+	if err := trial.Unforked(ln.Close); err != nil {
+		p.t.Error(err)
+	}
 }
 
 // malformed sends malformed requests with the secret in them.
