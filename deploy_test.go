@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/goccy/go-yaml"
@@ -76,7 +77,11 @@ func TestPackageRemoval(t *testing.T) {
 	}
 	fake := fmt.Sprintf("#!/bin/sh\necho \"$*\" >>%s\n[ \"$1\" = stop ] || exec %s --root=%s \"$@\"\n", calls, systemctl, root)
 	for path, text := range map[string]string{filepath.Join(bin, "systemctl"): fake, filepath.Join(dir, "prerm"): strings.ReplaceAll(string(script), "/run/systemd/system", bin)} {
-		if err := os.WriteFile(path, []byte(text), 0o700); err != nil { //nolint:gosec // it is run
+		// A file that another test's new process holds open for writing can't be run.
+		syscall.ForkLock.RLock()
+		err := os.WriteFile(path, []byte(text), 0o700) //nolint:gosec // it is run
+		syscall.ForkLock.RUnlock()
+		if err != nil {
 			t.Fatal(err)
 		}
 	}

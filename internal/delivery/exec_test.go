@@ -291,7 +291,8 @@ func TestExecThatCannotRun(t *testing.T) {
 	if err := os.WriteFile(plain, []byte("#!/bin/sh\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	syscall.ForkLock.RLock()                                             // another test's process must not hold it open for writing when it is run
+	// A file that another test's new process holds open for writing can't be run.
+	syscall.ForkLock.RLock()
 	err := os.WriteFile(noProgram, []byte("#!/nowhere/at/all\n"), 0o700) //nolint:gosec // it must be a program
 	syscall.ForkLock.RUnlock()
 	if err != nil {
