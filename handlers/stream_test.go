@@ -318,8 +318,11 @@ func TestStalledReaderHoldsUpNoStop(t *testing.T) {
 	defer stop()
 	admin := &http.Server{Handler: h.admin.Config.Handler, ReadHeaderTimeout: testDeadline, BaseContext: func(net.Listener) context.Context { return stopping }}
 	reader, conn := net.Pipe() // a write waits until all of it is read
-	served := make(chan error, 1)
-	go func() { served <- admin.Serve(&single{Conn: conn, ended: make(chan struct{})}) }()
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = admin.Serve(&single{Conn: conn, ended: make(chan struct{})}) // until it is closed
+	}()
 	defer func() {
 		_, _ = reader.Close(), admin.Close()
 		_ = <-served
