@@ -101,21 +101,26 @@ func TestLimitsOfTheStop(t *testing.T) {
 		shutdown, began, hang := config.Default().ShutdownTimeout, time.Now(), make(chan struct{})
 		hangs := func() error { <-hang; return nil }
 		stopping := stopTime(began.Add(shutdown + stopLimit))
-		for _, limit := range []time.Duration{shutdown + stageLimit, finishLimit, stageLimit, stageLimit} {
-			if err := stopping.ended(limit, "a stage", hangs); err == nil {
+		const last = closeLimit + tracerLimit
+		for _, limit := range [][2]time.Duration{{shutdown + stageLimit, stopLimit}, {finishLimit, stopLimit}, {stageLimit, stageLimit + last}, {stageLimit, last}} {
+			if err := stopping.ended(limit[0], limit[1], "a stage", hangs); err == nil {
 				t.Error("it ended")
 			}
 		}
 		if left := stopping.left(closeLimit); left < 5*time.Second {
 			t.Errorf("%s are left for the journal", left)
 		}
-		for _, limit := range []time.Duration{closeLimit, tracerLimit} {
-			if err := stopping.ended(limit, "a stage", hangs); err == nil {
+		for _, limit := range [][2]time.Duration{{closeLimit, tracerLimit}, {tracerLimit, stopLimit}} {
+			if err := stopping.ended(limit[0], limit[1], "a stage", hangs); err == nil {
 				t.Error("it ended")
 			}
 		}
 		if all := time.Since(began) + 2*flushLimit; all >= shutdown+20*time.Second {
 			t.Errorf("a stop may take %s", all)
+		}
+		quick := stopTime(time.Now().Add(shutdown + stopLimit))
+		if err := quick.ended(stageLimit, stageLimit+last, "a stage", func() error { return pause(t.Context(), 3*stageLimit) }); err != nil {
+			t.Errorf("a stage had no time although the ones before it left some: %v", err)
 		}
 		close(hang)
 	})

@@ -242,7 +242,7 @@ func (s *service) run(ctx context.Context) error {
 	})
 	<-frontCtx.Done()
 	stopping := stopTime(time.Now().Add(s.cfg.ShutdownTimeout + stopLimit))
-	err := stopping.ended(s.cfg.ShutdownTimeout+stageLimit, "registration and the listeners", func() error {
+	err := stopping.ended(s.cfg.ShutdownTimeout+stageLimit, stopLimit, "registration and the listeners", func() error {
 		err := front.Wait()
 		if t := s.leading(); t != nil {
 			<-t.front
@@ -257,9 +257,9 @@ func (s *service) run(ctx context.Context) error {
 	stopAside()
 	s.printed.Release()
 	err = errors.Join(err,
-		stopping.ended(stageLimit, "the consumers", back.Wait),
-		stopping.ended(stageLimit, "the details of recent requests", looking.Wait),
-		stopping.ended(closeLimit, "the journal", s.close))
+		stopping.ended(stageLimit, stageLimit+closeLimit+tracerLimit, "the consumers", back.Wait),
+		stopping.ended(stageLimit, closeLimit+tracerLimit, "the details of recent requests", looking.Wait),
+		stopping.ended(closeLimit, tracerLimit, "the journal", s.close))
 	s.api.Close()
 	s.closeTracer(stopping.left(tracerLimit))
 	s.logs.Log.Info().Msg("stopped")

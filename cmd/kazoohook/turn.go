@@ -150,9 +150,10 @@ func (s stopTime) left(most time.Duration) time.Duration {
 	return max(0, min(most, time.Until(time.Time(s))))
 }
 
-// ended waits for a stage of the stop, at most most, or what is left.
-func (s stopTime) ended(most time.Duration, what string, wait func() error) error {
-	return ended(s.left(most), what, wait)
+// ended waits for a stage of the stop, as long as most, or what is left. If earlier stages
+// were quick it waits longer, and leaves rest for those to come: a busy machine may need it.
+func (s stopTime) ended(most, rest time.Duration, what string, wait func() error) error {
+	return ended(max(s.left(most), time.Until(time.Time(s))-rest), what, wait)
 }
 
 // stageLimit bounds each stage of the stop, so that one that hangs leaves time for the
