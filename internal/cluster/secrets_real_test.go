@@ -21,7 +21,7 @@ func TestSecretsAreShared(t *testing.T) {
 	ctx := t.Context()
 	eventually(t, "shared secret", func() error { return c.all[0].n.Share(ctx, "hook", []byte("one")) })
 	for _, r := range c.all {
-		if got, err := r.sharesFirst("key", r.o.Node); err != nil || got != "n1" {
+		if got, err := r.n.ShareFirst(ctx, "key", []byte(r.o.Node)); err != nil || string(got) != "n1" {
 			t.Errorf("%s gets %q: %v", r.o.Node, got, err)
 		}
 	}
@@ -65,17 +65,6 @@ func TestSecretsAreShared(t *testing.T) {
 	}
 }
 
-// sharesFirst repeats ShareFirst until the cluster takes it: it may have no quorum for
-// seconds.
-func (r *runner) sharesFirst(name, value string) (got string, err error) {
-	err = repeated(r.t.Context(), func() error {
-		shared, err := r.n.ShareFirst(r.t.Context(), name, []byte(value))
-		got = string(shared)
-		return err
-	})
-	return got, err
-}
-
 // TestFounderIsAwaited makes a cluster from a single node's journal. The others wait for
 // that node's secret without limit, and say so, also while it is started again.
 func TestFounderIsAwaited(t *testing.T) {
@@ -94,7 +83,8 @@ func TestFounderIsAwaited(t *testing.T) {
 		if err := r.n.AwaitShared(t.Context(), "hook"); err != nil {
 			return "", err
 		}
-		return r.sharesFirst("hook", r.o.Node)
+		got, err := r.n.ShareFirst(t.Context(), "hook", []byte(r.o.Node))
+		return string(got), err
 	}
 	var joining sync.WaitGroup
 	for _, r := range c.all[1:] {
@@ -128,7 +118,7 @@ func TestAnotherSecret(t *testing.T) {
 	c.start(0, 1, 2)
 	c.leader()
 	c.all[0].take(0, 20)
-	if _, err := c.all[0].sharesFirst("hook", "old"); err != nil {
+	if _, err := c.all[0].n.ShareFirst(t.Context(), "hook", []byte("old")); err != nil {
 		t.Fatal(err)
 	}
 	c.same()
@@ -153,7 +143,7 @@ func TestAnotherSecret(t *testing.T) {
 		if err := r.n.AwaitShared(t.Context(), "hook"); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := r.sharesFirst("hook", r.o.Node); err != nil || got != "n1" {
+		if got, err := r.n.ShareFirst(t.Context(), "hook", []byte(r.o.Node)); err != nil || string(got) != "n1" {
 			t.Errorf("%s has the secret %q: %v", r.o.Node, got, err)
 		}
 	}
