@@ -113,15 +113,19 @@ func TestTwoDisksAreRestored(t *testing.T) {
 				eventually(t, "purge", func() error { return c.all[0].n.stream.Load().purge(t.Context(), c.position(2)+1) })
 			}
 			name := c.all[0].j.Name()
+			// The servers may also agree on the third one's log. Then it is too short again.
+			says := func(r *runner, status Status) {
+				if !strings.Contains(status.Problem, test.problem) && !strings.Contains(status.Problem, " it up to ") {
+					t.Errorf("%s says %q", r.o.Node, status.Problem)
+				}
+			}
 			lost := func(which ...*runner) {
 				for _, r := range which {
-					if status := r.wait(StateLost); !strings.Contains(status.Problem, test.problem) && !strings.Contains(status.Problem, "although a node has had it up to") {
-						t.Errorf("%s says %q", r.o.Node, status.Problem)
-					}
+					says(r, r.wait(StateLost))
 				}
 			}
 			c.all[2].begin()
-			c.all[2].opening(StateLost, test.problem)
+			says(c.all[2], c.all[2].opening(StateLost, ""))
 			for _, r := range c.all[:2] {
 				lost(r)
 				if _, err := r.j.Append(t.Context(), deletion(5000)); err == nil {
