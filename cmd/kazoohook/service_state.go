@@ -4,9 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/rs/zerolog"
+
+	"kazoohook/config"
 	"kazoohook/handlers"
+	"kazoohook/internal/consumer"
 	"kazoohook/internal/event"
 	"kazoohook/internal/journal"
 	"kazoohook/internal/snapshot"
@@ -143,4 +148,44 @@ func resyncObjects(list []snapshot.Object) []handlers.ResyncObject {
 		out[i] = handlers.ResyncObject{Type: o.Type, ID: o.ID, AccountID: o.AccountID, Name: o.Name}
 	}
 	return out
+}
+
+// announce writes the first log line: version, addresses and settings.
+func (s *service) announce() {
+	settings := zerolog.Dict()
+	for _, v := range s.cfg.Settings() {
+		if v.Origin != config.FromDefault {
+			settings.Str(v.Name, v.Value)
+		}
+	}
+	line := s.logs.Log.Info().Str("version", version().Version).Str("listen", s.server.Addr().String())
+	if a := s.server.AdminAddr(); a != nil {
+		line.Str("admin", a.String())
+	}
+	line.Str("kazoo", s.cfg.KazooAPIURL.Redacted()).Str("public_url", s.cfg.PublicURL.String()).
+		Str("hooks", s.cfg.Hooks.String()).Str("data_dir", s.cfg.DataDir).Dict("settings", settings).
+		Msg("kazoohook is listening")
+	warnings := s.cfg.Warnings
+	for _, w := range []string{s.cfg.OpenToOthers(), commonPassword(s.cfg)} {
+		if w != "" {
+			warnings = append(slices.Clip(warnings), w)
+		}
+	}
+	for _, w := range warnings {
+		s.logs.Log.Warn().Msg(w)
+	}
+}
+
+// numbered adds the journal's name to an event before it is printed.
+func numbered(j *journal.Journal) consumer.Enricher {
+	return func(_ context.Context, e *event.Event) { e.Journal = j.Name() }
+}
+
+// named completes an event for display, also with the current name of its object.
+func named(j *journal.Journal) consumer.Enricher {
+	enrich := registration.Enrich(j)
+	return func(ctx context.Context, e *event.Event) {
+		enrich(ctx, e)
+		e.Journal = j.Name()
+	}
 }
