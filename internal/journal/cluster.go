@@ -46,9 +46,10 @@ type Cluster struct {
 	OnMembers func()
 }
 
-// clusterSeams are for tests.
+// clusterSeams are for tests, except begins: the journal is opened by Begin.
 type clusterSeams struct {
-	grace time.Duration // how long a request waits to be applied, 0: applyGrace
+	begins bool
+	grace  time.Duration // how long a request waits to be applied, 0: applyGrace
 	// fold is the newest known version of the rules (0: Fold). rule changes a command
 	// according to the version that is in effect.
 	fold int
@@ -114,7 +115,7 @@ const FounderKey = "cluster/founder"
 // under FounderKey. With lossy, acknowledged events may be missing: the journal gets a new
 // name and skips numbers. Either all of this is done, or nothing.
 func Begin(ctx context.Context, o Options, epoch, founder string, lossy bool) (s ClusterState, err error) {
-	o.Cluster = nil
+	o.Cluster, o.begins = nil, true
 	j, err := Open(ctx, o)
 	if err != nil {
 		return s, err

@@ -142,6 +142,18 @@ func (j *Journal) lookAtLog(ctx context.Context, c *conn) error {
 	return err
 }
 
+// judge judges what the file newest says. A journal that follows a log doesn't have that
+// file unless it was closed. If a new log is made from it, that file isn't needed: whoever
+// calls Begin knows whether events are missing.
+func (w *writer) judge(ctx context.Context, said integrity.Newest, ok bool, e end) integrity.Verdict {
+	if !ok && w.j.opt.begins {
+		if l, err := loadLog(ctx, w.c); err == nil && l.Epoch != "" {
+			return integrity.Verdict{Name: w.j.Name(), Next: e.last}
+		}
+	}
+	return integrity.Judge(said, ok, w.j.Name(), e.last, e.at.Number)
+}
+
 // beginLog makes the journal follow a log. What the journal lacks is applied again
 // from there, so the file newest isn't used. While that file is missing, the journal
 // can't be taken for the complete one of a single node.

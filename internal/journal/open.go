@@ -177,7 +177,7 @@ func (w *writer) begin(ctx context.Context) (clean bool, err error) {
 	if j.opt.Cluster != nil {
 		return said.Closed, w.beginLog(ctx, end)
 	}
-	verdict := integrity.Judge(said, ok, j.Name(), end.last, end.at.Number)
+	verdict := w.judge(ctx, said, ok, end)
 	end.at.Number = max(end.at.Number, said.Number)
 	if err := w.identify(verdict, end); err != nil {
 		return false, err
