@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -51,11 +50,11 @@ func (n *Node) Remove(ctx context.Context, node string) error {
 	}
 	// A node that was just started, or was stopped for a moment, is seen by then.
 	for end := time.Now().Add(aliveFor); time.Now().Before(end) && ctx.Err() == nil; pause(ctx, openEvery) {
-		if n.isConnected(server) {
+		if n.isConnected(peerID(server)) {
 			return fmt.Errorf("node %q %w", node, errConnected)
 		}
 	}
-	if err := n.evict(ctx, server); errors.Is(err, errConnected) {
+	if err := n.evict(ctx, peerID(server)); errors.Is(err, errConnected) {
 		return fmt.Errorf("node %q %w", node, err)
 	} else if err != nil {
 		return fmt.Errorf("remove node %s: %w", node, err)
@@ -63,28 +62,34 @@ func (n *Node) Remove(ctx context.Context, node string) error {
 	if err := j.RemoveMember(ctx, node); err != nil {
 		return fmt.Errorf("remove node %s: %w", node, err)
 	}
-	n.peers.forget(server)
+	n.peers.forget(peerID(server))
 	n.o.Log.Info().Str("member", node).Msg("node removed from the cluster")
 	return nil
 }
 
 var errConnected = errors.New("is connected: stop it first")
 
-func (n *Node) isConnected(server string) bool {
-	_, alive := n.peers.alive()[server]
-	return alive
+// isConnected reports whether a server, named by its peerID, is connected.
+func (n *Node) isConnected(peer string) bool {
+	for server := range n.peers.alive() {
+		if peerID(server) == peer {
+			return true
+		}
+	}
+	return false
 }
 
-// evict takes the vote of a lost server away. A server that turns out to be connected
-// keeps its vote, and the error is errConnected. A server that has no vote is no error.
-func (n *Node) evict(ctx context.Context, server string) error {
+// evict takes the vote of a lost server, named by its peerID, away. A server that turns
+// out to be connected keeps its vote, and the error is errConnected. A server that has no
+// vote is no error.
+func (n *Node) evict(ctx context.Context, peer string) error {
 	const notMember = 10044 // NATS' code for a server that isn't in the group
-	request, err := json.Marshal(map[string]string{"peer": server, "peer_id": peerID(server)})
+	request, err := json.Marshal(map[string]string{"peer_id": peer})
 	if err != nil {
 		return err
 	}
 	for {
-		if n.isConnected(server) {
+		if n.isConnected(peer) {
 			return errConnected
 		}
 		try, cancel := context.WithTimeout(ctx, publishLimit)
@@ -128,25 +133,13 @@ func (n *Node) admit(ctx context.Context, j *journal.Journal) {
 		return // try again in the next round
 	}
 	for _, v := range waiting {
-		earlier, member := known[v.Node]
-		if !member && len(known) >= n.o.Size {
+		if _, member := known[v.Node]; !member && len(known) >= n.o.Size {
 			continue // the node itself says what to do
 		}
-		if !member { // a node that was lost before it became a member has a vote, too
-			earlier = cmp.Or(earlierVote(votes, v), n.lostVote(votes, known, v))
+		if !n.makePlace(ctx, v, leftovers(n.o.Size, v, known, votes, n.embedded.group(), n.isConnected)) {
+			continue
 		}
-		if earlier != "" {
-			if n.isConnected(earlier) {
-				n.o.Log.Error().Str("member", v.Node).Msg("two nodes have this CLUSTER_NODE: stop one of them")
-				continue
-			}
-			if err := n.evictWithin(ctx, earlier); err != nil {
-				n.o.Log.Warn().Err(err).Str("member", v.Node).Msg("the vote that the node is to take over can't be removed yet")
-				continue
-			}
-			n.peers.forget(earlier)
-		}
-		if !votes[v.Server] || j.AddMember(ctx, v.Node, v.Server) != nil {
+		if !votes[peerID(v.Server)].current || j.AddMember(ctx, v.Node, v.Server) != nil {
 			continue // try again in the next round
 		}
 		known[v.Node] = v.Server
@@ -154,36 +147,63 @@ func (n *Node) admit(ctx context.Context, j *journal.Journal) {
 	}
 }
 
-// earlierVote returns the server with a vote that a node had before its directory was
-// made anew, or "".
-func earlierVote(votes map[string]bool, v view) string {
-	for server := range votes {
-		if dot := strings.LastIndexByte(server, '.'); dot > 0 && server[:dot] == v.Node && server != v.Server {
-			return server
+// makePlace takes the votes away that a node is to take over, and reports whether none is left.
+func (n *Node) makePlace(ctx context.Context, v view, lost []string) bool {
+	for _, peer := range lost {
+		err := n.evictWithin(ctx, peer)
+		if errors.Is(err, errConnected) {
+			n.o.Log.Error().Str("member", v.Node).Msg("two nodes have this CLUSTER_NODE: stop one of them")
+			return false
 		}
+		if err != nil {
+			n.o.Log.Warn().Err(err).Str("member", v.Node).Msg("the vote that the node is to take over can't be removed yet")
+			return false
+		}
+		n.peers.forget(peer)
 	}
-	return ""
+	return true
 }
 
-// lostVote returns the server whose vote a new node needs, because all votes are given
-// and this one is of a server that is away and never became a member's; or "".
-func (n *Node) lostVote(votes map[string]bool, known map[string]string, v view) string {
-	if _, has := votes[v.Server]; has || len(votes) < n.o.Size {
-		return ""
+// leftovers returns the servers, by peerID, whose votes a node that wants to join takes over:
+// the one that it was as a member, and those of its directories that were lost before they
+// became a member's. It also takes over the vote of any other server that is away and never
+// became a member's, if all votes are given and it has none: the name of a server that was
+// lost may not be known. group are the names, by peerID, of the servers that keep the streams'
+// settings.
+func leftovers(size int, v view, known map[string]string, votes map[string]vote, group map[string]string, connected func(peer string) bool) []string {
+	own := peerID(v.Server)
+	lost := map[string]bool{}
+	if earlier := known[v.Node]; earlier != "" {
+		lost[peerID(earlier)] = true
 	}
-	servers := slices.Collect(maps.Values(known))
-	for _, server := range slices.Sorted(maps.Keys(votes)) {
-		if !slices.Contains(servers, server) && !n.isConnected(server) {
-			return server
+	names := maps.Clone(group)
+	member := map[string]bool{}
+	for _, server := range known {
+		member[peerID(server)] = true
+	}
+	_, has := votes[own]
+	var stray []string
+	for peer, vote := range votes {
+		names[peer] = vote.server
+		if !has && len(votes) >= size && !member[peer] && !connected(peer) {
+			stray = append(stray, peer)
 		}
 	}
-	return ""
+	for peer, server := range names {
+		if dot := strings.LastIndexByte(server, '.'); dot > 0 && server[:dot] == v.Node && peer != own {
+			lost[peer] = true
+		}
+	}
+	if len(stray) > 0 && !slices.ContainsFunc(stray, func(peer string) bool { return lost[peer] }) {
+		lost[slices.Min(stray)] = true
+	}
+	return slices.Sorted(maps.Keys(lost))
 }
 
-func (n *Node) evictWithin(ctx context.Context, server string) error {
+func (n *Node) evictWithin(ctx context.Context, peer string) error {
 	ctx, cancel := context.WithTimeout(ctx, publishLimit)
 	defer cancel()
-	return n.evict(ctx, server)
+	return n.evict(ctx, peer)
 }
 
 // absentAfter is how long a node may be away, or take nothing, before the log keeps

@@ -174,11 +174,15 @@ func (r *registry) seen(server string) view {
 	return r.peers[server].view
 }
 
-// forget removes what a server said.
-func (r *registry) forget(server string) {
+// forget removes what a server, named by its peerID, said.
+func (r *registry) forget(peer string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.peers, server)
+	for server := range r.peers {
+		if peerID(server) == peer {
+			delete(r.peers, server)
+		}
+	}
 }
 
 // byNode orders views by the name of their node.

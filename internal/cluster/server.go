@@ -171,6 +171,18 @@ func (e *embedded) dial(user string) (*nats.Conn, error) {
 	}
 }
 
+// group returns the names of the other servers that keep the streams' settings, connected or not,
+// by peerID.
+func (e *embedded) group() map[string]string {
+	names := map[string]string{}
+	if info, err := e.server.Jsz(nil); err == nil && info.Meta != nil {
+		for _, r := range info.Meta.Replicas {
+			names[r.Peer] = r.Name
+		}
+	}
+	return names
+}
+
 // request sends a request to the cluster's system account.
 func (e *embedded) request(ctx context.Context, subject string, body []byte) ([]byte, error) {
 	m, err := e.system.RequestWithContext(ctx, subject, body)

@@ -174,7 +174,7 @@ func TestUnready(t *testing.T) {
 		}
 		return nil
 	})
-	n.peers.forget("n2.b")
+	n.peers.forget(peerID("n2.b"))
 	if got := n.unready(j); got != "waiting for a quorum: 1 of 3 nodes are connected" {
 		t.Errorf("alone: %s", got)
 	}

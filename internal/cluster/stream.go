@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,6 +46,8 @@ var (
 	errEpoch = errors.New("the cluster's stream is not the one that this node's journal follows")
 	// errTruncated: the stream begins after the next position that the journal needs.
 	errTruncated = errors.New("the cluster's stream no longer holds what this node has not applied")
+	// errLeaderless: the stream has no leader now, so nobody knows where it ends.
+	errLeaderless = errors.New("the cluster's stream has no leader now")
 	// errReplaced: the stream has another entry where the journal has applied one.
 	errReplaced = errors.New("the cluster's stream has another entry than this node has applied")
 	// errCut: the stream ends before the last position that the journal has applied.
@@ -66,6 +69,25 @@ type logState struct {
 	journal     string   // name of the journal that the log was made from
 	first, last uint64   // positions; last is first-1 if it is empty
 	voters      []string // servers with a vote, connected or not, as peerID names them
+	// leader: there is one. Otherwise any server has answered, and a quorum may have more than
+	// what it has.
+	leader bool
+}
+
+// votes counts the nodes whose servers have a vote.
+func (l logState) votes(nodes []view) (votes int) {
+	for _, v := range nodes {
+		if slices.Contains(l.voters, peerID(v.Server)) {
+			votes++
+		}
+	}
+	return votes
+}
+
+// final reports whether the state says where the log ends. Without a leader it does if no
+// other can be elected: all nodes are connected, and a quorum of the votes is lost.
+func (l logState) final(size int, all []view) bool {
+	return l.leader || len(all) >= size && l.votes(all) < quorum(size)
 }
 
 func newEpoch() string { return strings.ToLower(rand.Text()) }
@@ -96,7 +118,7 @@ func (s *stream) stateWithin(ctx context.Context, limit time.Duration) (logState
 	l := logState{found: true, epoch: m[epochKey], journal: m[journalKey],
 		first: info.State.FirstSeq, last: info.State.LastSeq}
 	if c := info.Cluster; c != nil {
-		if c.Leader != "" {
+		if l.leader = c.Leader != ""; l.leader {
 			l.voters = append(l.voters, peerID(c.Leader))
 		}
 		for _, r := range c.Replicas {
@@ -106,20 +128,27 @@ func (s *stream) stateWithin(ctx context.Context, limit time.Duration) (logState
 	return l, differs(info.Config, streamConfig(l, s.size))
 }
 
-// votes returns the servers that have a vote about the stream, and whether each has
-// caught up, so that its disk counts for the quorum.
-func (s *stream) votes(ctx context.Context) (map[string]bool, error) {
+// vote is a server's vote about the stream.
+type vote struct {
+	server  string // its name, if the server that answered knows it
+	current bool   // it has caught up, so that its disk counts for the quorum
+}
+
+// votes returns the votes about the stream, by peerID.
+func (s *stream) votes(ctx context.Context) (map[string]vote, error) {
 	ctx, cancel := context.WithTimeout(ctx, publishTry)
 	defer cancel()
 	found, err := s.js.Stream(ctx, streamName)
 	if err != nil {
 		return nil, err
 	}
-	votes := map[string]bool{}
+	votes := map[string]vote{}
 	if c := found.CachedInfo().Cluster; c != nil {
-		votes[c.Leader] = true
+		if c.Leader != "" {
+			votes[peerID(c.Leader)] = vote{c.Leader, true}
+		}
 		for _, r := range c.Replicas {
-			votes[r.Name] = r.Current && !r.Offline
+			votes[r.Peer] = vote{r.Name, r.Current && !r.Offline}
 		}
 	}
 	return votes, nil

@@ -1,0 +1,62 @@
+package cluster
+
+import (
+	"slices"
+	"testing"
+)
+
+// TestLeftovers: a node that joins takes over the votes of its own earlier directories, and,
+// if it gets none otherwise, that of a server that was lost before it became a member's.
+func TestLeftovers(t *testing.T) {
+	t.Parallel()
+	const a, b, old, lost, own = "n1.aaaaaaaaaa", "n2.bbbbbbbbbb", "n3.cccccccccc", "n3.dddddddddd", "n3.eeeeeeeeee"
+	const unknown = "Server name unknown at this time (peerID: 12345678)"
+	n3, n5 := view{Node: "n3", Server: own}, view{Node: "n5", Server: "n5.ffffffffff"}
+	two := map[string]string{"n1": a, "n2": b}
+	three := map[string]string{"n1": a, "n2": b, "n3": old}
+	for name, c := range map[string]struct {
+		v     view
+		known map[string]string
+		third string // the third vote
+		group string // a further server of the group
+		here  string // a server that is connected beside n1 and n2
+		want  []string
+	}{
+		"its directory was made anew":               {n3, three, old, "", "", []string{old}},
+		"once more, before it was a member again":   {n3, three, lost, "", "", []string{old, lost}},
+		"that server's name isn't known":            {n3, three, unknown, "", "", []string{old, unknown}},
+		"that server had no vote yet":               {n3, three, old, lost, "", []string{old, lost}},
+		"it has the vote now":                       {n3, three, own, "", "", []string{old}},
+		"its directory was lost before it joined":   {n3, two, lost, "", "", []string{lost}},
+		"a node with its name is connected":         {n3, two, lost, "", lost, []string{lost}},
+		"a new node, in the place of a removed one": {n5, two, lost, "", "", []string{lost}},
+		"its name isn't known":                      {n5, two, unknown, "", "", []string{unknown}},
+		"it is connected":                           {n5, two, lost, "", lost, nil},
+		"it has a vote":                             {n5, two, n5.Server, lost, "", nil},
+		"there is room":                             {n5, two, "", lost, "", nil},
+		"a member that is away":                     {n5, two, "", "", "", nil},
+		"a name with dots": {view{Node: "n.example.com", Server: "n.example.com.ffffffffff"}, two, "n.example.com.gggggggggg", "", "n.example.com.gggggggggg",
+			[]string{"n.example.com.gggggggggg"}},
+		"part of another's name": {view{Node: "n", Server: "n.ffffffffff"}, two, "n.example.com.gggggggggg", "", "n.example.com.gggggggggg", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			votes := map[string]vote{}
+			for _, server := range []string{a, b, c.third} {
+				if server != "" {
+					votes[peerID(server)] = vote{server, true}
+				}
+			}
+			group := map[string]string{peerID(a): a, peerID(c.group): c.group}
+			connected := func(peer string) bool { return slices.Contains([]string{peerID(a), peerID(c.here)}, peer) }
+			var want []string
+			for _, server := range c.want {
+				want = append(want, peerID(server))
+			}
+			slices.Sort(want)
+			if got := leftovers(3, c.v, c.known, votes, group, connected); !slices.Equal(got, want) {
+				t.Errorf("got %q, not %q", got, want)
+			}
+		})
+	}
+}
