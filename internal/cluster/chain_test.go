@@ -208,11 +208,11 @@ func TestPlanRebuild(t *testing.T) {
 		"unrelated journals":         {[]view{node("n1", 8, 4, 4), {Node: "n2", Journal: "bbbb"}, node("n3", 9, 5, 5)}, gone, "", false, "n1 and n2 have different journals"},
 		"not from one that is bad":   {[]view{node("n1", 8, 4, 4), {Node: "n2", Number: 99, Journal: "aaaa", State: StateDiverged}, node("n3", 7, 3, 3)}, gone, "n1", false, ""},
 		"one that reports no number": {[]view{node("n1", 48, 17, 17), node("n2", 0, 35, 35), node("n3", 0, 35, 35)}, gone, "n2", false, ""},
-		"the log ends early":         {[]view{node("n1", 52, 44, 52), node("n2", 52, 44, 52), node("n3", 104, 96, 96)}, logState{found: true, epoch: "e1", first: 1, last: 52}, "n3", true, ""},
-		"the log went on after it":   {[]view{node("n1", 158, 150, 150), node("n2", 158, 150, 150), node("n3", 104, 96, 160)}, logState{found: true, epoch: "e1", first: 1, last: 150}, "n1", true, ""},
-		"the log has other entries":  {[]view{node("n1", 158, 150, 150), node("n2", 158, 150, 150), replaced}, logState{found: true, epoch: "e1", first: 1, last: 150}, "n1", true, ""},
-		"a log that has more":        {[]view{node("n1", 8, 4, 4), node("n2", 9, 5, 5), node("n3", 7, 3, 3)}, logState{found: true, epoch: "e1", first: 6, last: 9}, "n2", false, ""},
-		"another log":                {[]view{node("n1", 8, 4, 4), node("n2", 9, 5, 5), node("n3", 7, 3, 3)}, logState{found: true, epoch: "e2", first: 1}, "n2", false, ""},
+		"the log ends early":         {[]view{node("n1", 52, 44, 52), node("n2", 52, 44, 52), node("n3", 104, 96, 96)}, logState{found: true, leader: true, epoch: "e1", first: 1, last: 52}, "n3", true, ""},
+		"the log went on after it":   {[]view{node("n1", 158, 150, 150), node("n2", 158, 150, 150), node("n3", 104, 96, 160)}, logState{found: true, leader: true, epoch: "e1", first: 1, last: 150}, "n1", true, ""},
+		"the log has other entries":  {[]view{node("n1", 158, 150, 150), node("n2", 158, 150, 150), replaced}, logState{found: true, leader: true, epoch: "e1", first: 1, last: 150}, "n1", true, ""},
+		"a log that has more":        {[]view{node("n1", 8, 4, 4), node("n2", 9, 5, 5), node("n3", 7, 3, 3)}, logState{found: true, leader: true, epoch: "e1", first: 6, last: 9}, "n2", false, ""},
+		"another log":                {[]view{node("n1", 8, 4, 4), node("n2", 9, 5, 5), node("n3", 7, 3, 3)}, logState{found: true, leader: true, epoch: "e2", first: 1}, "n2", false, ""},
 		"hashes that are alike":      {[]view{chained(node("n1", 8, 4, 4), "a"), node("n2", 9, 5, 5), chained(node("n3", 7, 3, 3), "a", "b")}, gone, "n2", false, ""},
 		"hashes that differ":         {[]view{chained(node("n1", 8, 4, 4), "a", "c"), node("n2", 9, 5, 5), chained(node("n3", 7, 3, 3), "a", "b")}, gone, "n2", true, ""},
 	} {
@@ -250,7 +250,7 @@ func TestReplaceable(t *testing.T) {
 	replaced := closed("n3", "e1", 60)
 	replaced.Replaced = "another entry at 60"
 	late := errors.New("no answer in time")
-	l := logState{found: true, epoch: "e1", first: 50, last: 90, voters: []string{peerID("n1"), peerID("n2"), peerID("n3")}}
+	l := logState{found: true, leader: true, epoch: "e1", first: 50, last: 90, voters: []string{peerID("n1"), peerID("n2"), peerID("n3")}}
 	few := l
 	few.voters = []string{peerID("n1"), peerID("n2.lost"), peerID("n3.lost")}
 	for name, c := range map[string]struct {

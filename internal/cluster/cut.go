@@ -90,13 +90,14 @@ func (n *Node) lookAtEnd(ctx context.Context, j *journal.Journal) {
 	n.mu.Unlock()
 	l := s.log
 	self.Acked, l.last = n.acked.Load(), j.Cluster().Position // the log holds at least this
+	all := append(byNode(others), self)
 	if self.Acked > l.last {
 		var err error
-		if l, err = s.state(ctx); err != nil {
+		if l, err = s.state(ctx); err != nil || !l.final(n.o.Size, all) {
 			return
 		}
 	}
-	reason := lacking(append(byNode(others), self), l)
+	reason := lacking(all, l)
 	if n.cut.Store(reason != ""); n.lost.Load() {
 		return // Read says why
 	}
@@ -131,6 +132,16 @@ func lacking(nodes []view, l logState) string {
 		return fmt.Sprintf("the cluster's log ends at %d, although a node has had it up to %d: %s", l.last, acked, advice)
 	}
 	return ""
+}
+
+// newest returns the newest position of a log that nodes have had.
+func newest(nodes []view, epoch string) (position uint64) {
+	for _, v := range nodes {
+		if v.Epoch == epoch {
+			position = max(position, v.Position, v.Acked)
+		}
+	}
+	return position
 }
 
 const advice = "run kazoohook cluster rebuild once all nodes are connected"

@@ -95,7 +95,11 @@ func (r *reader) check(ctx context.Context) error {
 	case err != nil:
 		return fmt.Errorf("%w: %w", errReader, err)
 	}
-	if err := continues(l, r.s.log.epoch, r.next); err != nil {
+	err = continues(l, r.s.log.epoch, r.next)
+	switch {
+	case errors.Is(err, errCut) && !l.leader:
+		return fmt.Errorf("%w: %w", errReader, errLeaderless)
+	case err != nil:
 		return err
 	}
 	return r.holds(ctx)

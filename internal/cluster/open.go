@@ -89,6 +89,9 @@ func (n *Node) situation(ctx context.Context, s *stream) (situation, error) {
 	if err != nil && !errors.Is(err, errNoStream) {
 		return situation{}, waiting(err, n.connected(), n.o.Size)
 	}
+	if all := append(byNode(others), next.self); !l.final(n.o.Size, all) {
+		l.last = max(l.last, newest(all, l.epoch))
+	}
 	next.log = l
 	if continues(l, next.self.Epoch, next.self.Position+1) == nil {
 		// After any other error, Read asks again before it goes on.

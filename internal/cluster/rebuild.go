@@ -56,7 +56,7 @@ func planRebuild(size int, all []view, l logState) (order, error) {
 // continued from an earlier position than one that was applied, so that journals may
 // hold different events under the same numbers.
 func lacks(best view, all []view, l logState) bool {
-	if l.epoch == best.Epoch && lacking(all, l) != "" {
+	if l.leader && l.epoch == best.Epoch && lacking(all, l) != "" {
 		return true
 	}
 	hashes := map[int64]string{}
@@ -95,21 +95,23 @@ func replaceable(size int, all []view, l logState, err error) error {
 		}
 		return nil
 	}
-	if lacking(all, l) != "" {
+	if l.leader && lacking(all, l) != "" {
 		return nil
 	}
-	follower, votes := "", 0
+	follower := ""
 	for _, v := range all {
-		if slices.Contains(l.voters, peerID(v.Server)) {
-			votes++
-		}
+		err := continues(l, v.Epoch, v.Position+1)
 		switch {
-		case v.Empty, v.State == StateDiverged, continues(l, v.Epoch, v.Position+1) != nil:
+		case v.Empty, v.State == StateDiverged, err != nil && (l.leader || !errors.Is(err, errCut)):
 		default:
 			follower = v.Node
 		}
 	}
-	if follower != "" && votes >= quorum(size) {
+	switch {
+	case follower == "" || l.votes(all) < quorum(size):
+	case !l.leader:
+		return errors.New("the cluster's log has no leader now, so whether it is whole can't be read; try again")
+	default:
 		return fmt.Errorf("the cluster's log is whole, node %s can follow it: there is nothing to rebuild", follower)
 	}
 	return nil
