@@ -325,7 +325,7 @@ func TestStalledReaderHoldsUpNoStop(t *testing.T) {
 	}()
 	defer func() {
 		_, _ = reader.Close(), admin.Close()
-		_ = <-served
+		<-served
 	}()
 	_ = reader.SetDeadline(time.Now().Add(testDeadline))
 	_, _ = io.WriteString(reader, "GET /api/events/stream?after=0 HTTP/1.1\r\nHost: localhost\r\n\r\n")

@@ -29,7 +29,7 @@ func TestNodeIsReplaced(t *testing.T) {
 	c.all[0].take(50, 60)
 	c.all[2].empty()
 	c.start(2)
-	c.counts(2)
+	c.counts(c.all[2])
 	if events := c.same(); events < 60 {
 		t.Errorf("%d events, not 60", events)
 	}
@@ -57,7 +57,7 @@ func TestNodeIsReplaced(t *testing.T) {
 	}
 	eventually(t, "removal", func() error { return remove("n3") })
 	c.all[2].opened()
-	c.counts(2)
+	c.counts(c.all[2])
 	c.all[2].take(80, 90)
 	c.same()
 
@@ -98,17 +98,17 @@ func TestVoteOfALostNode(t *testing.T) {
 	eventually(t, "removal", func() error { return c.all[0].j.RemoveMember(t.Context(), "n3") })
 	c.all[2].o.Node, c.all[2].o.Dir = "n4", t.TempDir()
 	c.start(2)
-	c.counts(2)
+	c.counts(c.all[2])
 	c.same()
 }
 
 // counts proves that the disk of a new member counts: it and one more node are a
 // quorum.
-func (c *team) counts(which int) {
+func (c *team) counts(member *runner) {
 	c.t.Helper()
-	node, server := c.all[which].o.Node, c.all[which].n.id.server()
-	for i, r := range c.all {
-		if i == which {
+	node, server := member.o.Node, member.n.id.server()
+	for _, r := range c.all {
+		if r == member {
 			continue
 		}
 		eventually(c.t, "place for node "+node, func() error {
@@ -119,11 +119,11 @@ func (c *team) counts(which int) {
 		})
 	}
 	for i, r := range c.all {
-		if i == which {
+		if r == member {
 			continue
 		}
 		r.stop()
-		c.all[which].take(1000+i, 1001+i)
+		member.take(1000+i, 1001+i)
 		c.start(i)
 	}
 }

@@ -41,7 +41,7 @@ func TestReplacementIsLost(t *testing.T) {
 	c.leader()
 	third.empty()
 	c.start(2)
-	c.counts(2)
+	c.counts(c.all[2])
 	c.same()
 	eventually(t, "end of the votes of lost servers", func() error {
 		for _, r := range c.running() {
