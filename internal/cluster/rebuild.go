@@ -81,12 +81,15 @@ func lacks(best view, all []view, l logState) bool {
 // follow it, it lacks what a node has had, or a quorum of the servers with a vote is lost. Otherwise
 // it may hold commands that no journal has yet. all is what the nodes, all of them, said
 // before the log's state was asked for. If that failed, the log can come back only if a
-// quorum has followed it.
+// quorum has followed it, and not all carry out the same order.
 func replaceable(size int, all []view, l logState, err error) error {
 	switch {
 	case errors.Is(err, errNoStream):
 		return nil
 	case err != nil:
+		if !slices.ContainsFunc(all, func(v view) bool { return v.Making == "" || v.Making != all[0].Making }) {
+			return nil // all have removed it, and none follows the new one
+		}
 		followed := map[string]int{}
 		for _, v := range all {
 			if followed[v.Epoch]++; v.Epoch != "" && followed[v.Epoch] >= quorum(size) {
@@ -233,7 +236,9 @@ func (n *Node) answerRebuild(_ context.Context, m *nats.Msg) {
 }
 
 // rebuild stores an order, and at the second request also that it is carried out. Then it
-// ends the node a second later, so that the answer is sent first.
+// ends the node a second later, so that the answer is sent first. The server ends at once,
+// on all nodes at about the same time: one that is still up while the service stops would
+// give the old log to those that have begun again.
 func (n *Node) rebuild(r rebuildRequest) error {
 	if r.Withdraw {
 		return n.dropOrder(r.Order.Epoch)
@@ -242,7 +247,12 @@ func (n *Node) rebuild(r rebuildRequest) error {
 	if err := r.Order.write(n.o.dir()); err != nil || !r.Go {
 		return err
 	}
-	time.AfterFunc(time.Second, func() { n.fail(fmt.Errorf("%w: the cluster's log is made anew", ErrRestart)) })
+	time.AfterFunc(time.Second, func() {
+		n.fail(fmt.Errorf("%w: the cluster's log is made anew", ErrRestart))
+		if n.embedded != nil {
+			n.embedded.server.Shutdown()
+		}
+	})
 	return nil
 }
 
