@@ -194,37 +194,6 @@ func peek(ctx context.Context, dir string) (v view, err error) {
 		Empty: last == 0 && len(known) == 0 && c.Epoch == ""}, nil
 }
 
-// say sets the node's state and its reason, and logs a change.
-func (n *Node) say(s State, reason string) {
-	n.mu.Lock()
-	changed := n.state != s || n.reason != reason
-	n.state, n.reason = s, reason
-	n.mu.Unlock()
-	if !changed {
-		return
-	}
-	e := n.o.Log.Info()
-	switch s {
-	case StateLost, StateRefused, StateDiverged:
-		e = n.o.Log.Error()
-	case StateSettings:
-		e = n.o.Log.Warn()
-	case StateReady, StateWaiting, StateCopying:
-	}
-	if reason != "" {
-		e = e.Str("reason", reason)
-	}
-	e.Str("state", string(s)).Msg("state of this node in the cluster")
-}
-
-// fail ends the node's work: Open and Run return err.
-func (n *Node) fail(err error) {
-	n.once.Do(func() {
-		n.end = err
-		close(n.ended)
-	})
-}
-
 // Publish implements journal.Replica.
 func (n *Node) Publish(ctx context.Context, id string, data []byte) (uint64, error) {
 	s := n.stream.Load()

@@ -187,3 +187,34 @@ func (n *Node) raiseFold(ctx context.Context, j *journal.Journal) {
 		n.o.Log.Info().Int("version", lowest).Msg("all nodes know newer rules: they are in effect")
 	}
 }
+
+// say sets the node's state and its reason, and logs a change.
+func (n *Node) say(s State, reason string) {
+	n.mu.Lock()
+	changed := n.state != s || n.reason != reason
+	n.state, n.reason = s, reason
+	n.mu.Unlock()
+	if !changed {
+		return
+	}
+	e := n.o.Log.Info()
+	switch s {
+	case StateLost, StateRefused, StateDiverged:
+		e = n.o.Log.Error()
+	case StateSettings:
+		e = n.o.Log.Warn()
+	case StateReady, StateWaiting, StateCopying:
+	}
+	if reason != "" {
+		e = e.Str("reason", reason)
+	}
+	e.Str("state", string(s)).Msg("state of this node in the cluster")
+}
+
+// fail ends the node's work: Open and Run return err.
+func (n *Node) fail(err error) {
+	n.once.Do(func() {
+		n.end = err
+		close(n.ended)
+	})
+}

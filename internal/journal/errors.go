@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"kazoohook/internal/journal/database"
 	"kazoohook/internal/journal/integrity"
@@ -49,3 +50,6 @@ func (j *Journal) unavailable(err error) error {
 	}
 	return fmt.Errorf("%w: %s %s: %w", ErrUnavailable, database.Reason(err), j.opt.Dir, err)
 }
+
+// errBlank: a process that died at the first start left the file.
+var errBlank = fmt.Errorf("there is no journal in it yet: %w", fs.ErrNotExist)

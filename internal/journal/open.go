@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -75,9 +74,6 @@ func OpenFile(ctx context.Context, path string) (*Journal, error) {
 	}
 	return j, err
 }
-
-// errBlank: a process that died at the first start left the file.
-var errBlank = fmt.Errorf("there is no journal in it yet: %w", fs.ErrNotExist)
 
 // look reads where the journal ends.
 func (j *Journal) look(ctx context.Context) error {
