@@ -54,7 +54,8 @@ func (s *fakeNode) behave(how string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if how == "refused" && s.srv != nil {
-		_ = trial.Unforked(s.srv.Close) // connections end as if the process was killed
+		_ = s.srv.Close() // connections end as if the process was killed
+		trial.Closed(s.t.Context(), s.addr)
 		s.srv = nil
 	}
 	if how != "refused" && s.srv == nil {

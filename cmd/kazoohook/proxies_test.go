@@ -310,9 +310,10 @@ func (p *proxy) hangsUp(path, body string) {
 	if got := p.ask(http.MethodPost, path, body); got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") != "10" {
 		p.t.Errorf("the receiver hangs up: %d %v %s", got.status, got.header, got.body)
 	}
-	if err := trial.Unforked(ln.Close); err != nil {
+	if err := ln.Close(); err != nil {
 		p.t.Error(err)
 	}
+	trial.Closed(p.t.Context(), ln.Addr().String())
 }
 
 // malformed sends malformed requests with the secret in them.

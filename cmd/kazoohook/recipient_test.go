@@ -55,7 +55,10 @@ func (r *recipient) up() {
 }
 
 // down stops listening and closes every connection.
-func (r *recipient) down() { _ = trial.Unforked(r.server.Close) }
+func (r *recipient) down() {
+	_ = r.server.Close() // it may be closed already
+	trial.Closed(r.t.Context(), r.addr)
+}
 
 func (r *recipient) set(refuse func(event map[string]any) int) {
 	r.mu.Lock()

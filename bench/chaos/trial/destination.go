@@ -163,7 +163,8 @@ func (d *destination) set(ctx context.Context, m mode) error {
 	}
 	switch {
 	case m == vanished && d.server != nil:
-		_ = Unforked(d.server.Close) // cuts off attempts and answers under way
+		_ = d.server.Close() // cuts off attempts and answers under way
+		Closed(ctx, d.addr)
 		for i := len(d.arrivals) - 1; i >= 0 && time.Since(d.arrivals[i].at) < destinationTimeout; i-- {
 			d.arrivals[i].late = true
 		}
