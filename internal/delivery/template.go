@@ -162,7 +162,11 @@ func toJSON(v any) (string, error) {
 
 // render makes the text for one event.
 func (r *rendering) render(fields map[string]any) ([]byte, error) {
-	out := bounded{until: time.Now().Add(maxRender)}
+	return r.renderWithin(maxRender, fields)
+}
+
+func (r *rendering) renderWithin(limit time.Duration, fields map[string]any) ([]byte, error) {
+	out := bounded{until: time.Now().Add(limit)}
 	if err := r.template.Execute(&out, fields); err != nil {
 		return nil, templateError(err)
 	}
