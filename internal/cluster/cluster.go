@@ -203,8 +203,12 @@ func (n *Node) Publish(ctx context.Context, id string, data []byte) (uint64, err
 	if n.lost.Load() || n.cut.Load() { // an entry would take the place of one that was acknowledged
 		return 0, fmt.Errorf("%w: %w", journal.ErrUnavailable, errLost)
 	}
-	position, err := s.publish(ctx, id, data)
-	if err == nil {
+	position, err := s.publish(ctx, id, data, n.acked.Load())
+	switch {
+	case errors.Is(err, errCut):
+		n.cut.Store(true) // lookAtEnd says why
+		return 0, fmt.Errorf("%w: %w", journal.ErrUnavailable, err)
+	case err == nil:
 		n.note(position)
 	}
 	return position, err
@@ -236,7 +240,7 @@ func (n *Node) Read(ctx context.Context, from uint64, before [32]byte, f func(po
 		n.fail(fmt.Errorf("%w: %w", ErrRestart, err))
 	case errors.Is(err, errEpoch), errors.Is(err, errCut):
 		n.lost.Store(true)
-		n.say(StateLost, err.Error()+": run kazoohook cluster rebuild once all nodes are connected")
+		n.say(StateLost, err.Error()+": "+advice)
 	}
 	if err != nil && ctx.Err() == nil {
 		pause(ctx, 100*time.Millisecond) // the journal calls again

@@ -223,6 +223,10 @@ func TestLogOfThreeNodes(t *testing.T) {
 			t.Errorf("node %d reads other entries from the middle on", i)
 		}
 	}
+	nodes[0].note(uint64(2 * total)) // as if the log had ended there before
+	if _, err := nodes[0].Publish(t.Context(), "too early", []byte("too early")); !errors.Is(err, errCut) || !errors.Is(err, journal.ErrUnavailable) {
+		t.Errorf("an entry in the place of an earlier one: %v", err)
+	}
 	if got, want := peerID(nodes[0].id.server()), nodes[0].embedded.server.Node(); got != want {
 		t.Errorf("the servers call node 0 %s, not %s", want, got)
 	}
@@ -252,7 +256,7 @@ func TestReplacedEntry(t *testing.T) {
 		for i := range count {
 			data := fmt.Sprintf("%s %d", what, i)
 			eventually(t, "acknowledgement", func() error {
-				_, err := nodes[0].stream.Load().publish(t.Context(), data, []byte(data))
+				_, err := nodes[0].stream.Load().publish(t.Context(), data, []byte(data), 0)
 				return err
 			})
 		}

@@ -189,7 +189,7 @@ func continues(l logState, epoch string, next uint64) error {
 	case next > 1 && l.first >= next, l.first > next:
 		return fmt.Errorf("%w: it begins at %d, and %d is missing here", errTruncated, l.first, next)
 	case l.last+1 < next:
-		return fmt.Errorf("%w: it ends at %d, and %d is applied here", errCut, l.last, next-1)
+		return fmt.Errorf("%w: it ends at %d, although this node has applied it up to %d", errCut, l.last, next-1)
 	}
 	return nil
 }

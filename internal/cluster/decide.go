@@ -59,8 +59,7 @@ func decide(s situation) decision {
 	if s.order.Epoch == "" {
 		for _, v := range all {
 			if v.Epoch != "" && v.Epoch != v.Making {
-				return decision{stepLost, fmt.Sprintf("the cluster's log is gone, although node %s has followed it: "+
-					"run kazoohook cluster rebuild once all nodes are connected", v.Node)}
+				return decision{stepLost, fmt.Sprintf("the cluster's log is gone, although node %s has followed it: %s", v.Node, advice)}
 			}
 		}
 	}

@@ -141,11 +141,18 @@ func (r *runner) opens() {
 	}()
 }
 
-// opening opens the journal beside the test and waits for a state with a reason.
+// opening opens the journal beside the test and waits for a state with a reason. A node
+// that must begin again does so.
 func (r *runner) opening(s State, reason string) (status Status) {
 	r.t.Helper()
 	r.opens()
 	eventually(r.t, "state "+string(s), func() error {
+		if errors.Is(r.n.ending(), ErrRestart) {
+			_ = r.ends()
+			r.stop()
+			r.begin()
+			r.opens()
+		}
 		status = r.n.Status(r.t.Context())
 		if status.State != s || !strings.Contains(status.Problem, reason) {
 			return errors.New(string(status.State) + ": " + status.Problem)

@@ -51,7 +51,7 @@ var (
 	// errReplaced: the stream has another entry where the journal has applied one.
 	errReplaced = errors.New("the cluster's stream has another entry than this node has applied")
 	// errCut: the stream ends before the last position that the journal has applied.
-	errCut = errors.New("the cluster's stream ends before what this node has applied")
+	errCut = errors.New("the cluster's log is cut")
 )
 
 // stream is the replicated log of one epoch.
@@ -209,8 +209,9 @@ func differs(is, want jetstream.StreamConfig) error {
 }
 
 // publish appends data to the log, and returns its position once a quorum has it on
-// disk. The id is the same at each try.
-func (s *stream) publish(ctx context.Context, id string, data []byte) (uint64, error) {
+// disk. The id is the same at each try. If a new entry gets a position that is not after
+// newest, which another entry had, the error is errCut.
+func (s *stream) publish(ctx context.Context, id string, data []byte, newest uint64) (uint64, error) {
 	if len(data) > MaxCommand {
 		return 0, fmt.Errorf("%w: %d bytes, the limit is %d", journal.ErrTooLarge, len(data), MaxCommand)
 	}
@@ -221,7 +222,11 @@ func (s *stream) publish(ctx context.Context, id string, data []byte) (uint64, e
 		ack, err := s.js.PublishMsg(try, &nats.Msg{Subject: subjects + s.log.epoch, Data: data},
 			jetstream.WithMsgID(id), jetstream.WithExpectStream(streamName), jetstream.WithRetryAttempts(0))
 		done()
-		if err == nil {
+		switch {
+		case err != nil:
+		case ack.Sequence <= newest && !ack.Duplicate:
+			return 0, errCut
+		default:
 			return ack.Sequence, nil
 		}
 		select {
