@@ -209,8 +209,8 @@ func differs(is, want jetstream.StreamConfig) error {
 }
 
 // publish appends data to the log, and returns its position once a quorum has it on
-// disk. The id is the same at each try. If a new entry gets a position that is not after
-// newest, which another entry had, the error is errCut.
+// disk. The id is this call's own, the same at each try. newest is a position that was
+// known before: if the entry doesn't come after it, the error is errCut.
 func (s *stream) publish(ctx context.Context, id string, data []byte, newest uint64) (uint64, error) {
 	if len(data) > MaxCommand {
 		return 0, fmt.Errorf("%w: %d bytes, the limit is %d", journal.ErrTooLarge, len(data), MaxCommand)
@@ -224,7 +224,7 @@ func (s *stream) publish(ctx context.Context, id string, data []byte, newest uin
 		done()
 		switch {
 		case err != nil:
-		case ack.Sequence <= newest && !ack.Duplicate:
+		case ack.Sequence <= newest:
 			return 0, errCut
 		default:
 			return ack.Sequence, nil
