@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"maps"
 	"slices"
 	"testing"
 )
@@ -58,5 +59,40 @@ func TestLeftovers(t *testing.T) {
 				t.Errorf("got %q, not %q", got, want)
 			}
 		})
+	}
+}
+
+// TestStrays: once all places are taken by servers that are connected, a vote of any other is
+// taken away, unless it is a member's or one about the stream.
+func TestStrays(t *testing.T) {
+	t.Parallel()
+	const a, b, c, stray, voter, joins = "n1.aaaaaaaaaa", "n2.bbbbbbbbbb", "n3.cccccccccc", "host.dddddddddd", "n4.eeeeeeeeee", "n5.ffffffffff"
+	three := map[string]string{"n1": a, "n2": b, "n3": c}
+	for name, test := range map[string]struct {
+		known map[string]string
+		alive []string
+		lost  bool
+	}{
+		"all members are connected":        {three, []string{a, b, c}, true},
+		"another waits for a lost one":     {three, []string{a, b, joins}, true},
+		"it is connected":                  {three, []string{a, b, c, stray}, false},
+		"a member is away":                 {three, []string{a, b}, false},
+		"one was removed, and it may join": {map[string]string{"n1": a, "n2": b}, []string{a, b}, false},
+		"one was removed, another joins":   {map[string]string{"n1": a, "n2": b}, []string{a, b, joins}, true},
+	} {
+		group, alive := map[string]string{}, map[string]view{}
+		for _, server := range append(slices.Collect(maps.Values(test.known)), stray, voter) {
+			group[peerID(server)] = server
+		}
+		for _, server := range test.alive {
+			group[peerID(server)], alive[server] = server, view{Server: server}
+		}
+		var want []string
+		if test.lost {
+			want = []string{peerID(stray)}
+		}
+		if got := strays(3, test.known, group, map[string]vote{peerID(voter): {}}, alive); !slices.Equal(got, want) {
+			t.Errorf("%s: %q, not %q", name, got, want)
+		}
 	}
 }

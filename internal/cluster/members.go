@@ -200,6 +200,50 @@ func leftovers(size int, v view, known map[string]string, votes map[string]vote,
 	return slices.Sorted(maps.Keys(lost))
 }
 
+// strays returns the servers, by peerID, that are away, and that neither a member nor a node
+// that joins can be, because all places are taken by servers that are connected. They were
+// started by mistake, or were lost before they had a vote about the stream. Each would count
+// for the quorum of the servers that keep the streams' settings.
+func strays(size int, known, group map[string]string, votes map[string]vote, alive map[string]view) (lost []string) {
+	place := map[string]bool{}
+	for server := range alive {
+		place[peerID(server)] = true
+	}
+	if len(place) < size {
+		return nil
+	}
+	for _, server := range known {
+		place[peerID(server)] = true
+	}
+	for peer := range group {
+		if _, has := votes[peer]; !has && !place[peer] {
+			lost = append(lost, peer)
+		}
+	}
+	slices.Sort(lost)
+	return lost
+}
+
+// evictStrays takes the votes of strays away: two of them and a lost node, and no other could
+// take its place.
+func (n *Node) evictStrays(ctx context.Context, j *journal.Journal) {
+	known, group, alive := members(j.Cluster()), n.embedded.group(), n.peers.alive()
+	if len(strays(n.o.Size, known, group, nil, alive)) == 0 {
+		return
+	}
+	votes, err := n.stream.Load().votes(ctx)
+	if err != nil {
+		return // try again in the next round
+	}
+	for _, peer := range strays(n.o.Size, known, group, votes, alive) {
+		if err := n.evictWithin(ctx, peer); err != nil {
+			n.o.Log.Debug().Err(err).Str("server", group[peer]).Msg("the vote of a server that is no member can't be removed yet")
+			return
+		}
+		n.peers.forget(peer)
+	}
+}
+
 func (n *Node) evictWithin(ctx context.Context, peer string) error {
 	ctx, cancel := context.WithTimeout(ctx, publishLimit)
 	defer cancel()

@@ -4,6 +4,7 @@ package cluster
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 )
 
@@ -51,4 +52,36 @@ func TestReplacementIsLost(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// TestStrayServer starts a node that has no place, and loses it. Once all nodes are connected,
+// it has no vote left.
+func TestStrayServer(t *testing.T) {
+	t.Parallel()
+	c := newTeam(t)
+	c.start(0, 1, 2)
+	c.leader()
+	c.all[0].take(0, 10)
+	c.same()
+	o := c.all[2].o
+	o.Node, o.Dir, o.Listen = "n4", t.TempDir(), testAddrs(t, 1)[0]
+	stray := &runner{t: t, o: o}
+	stray.begin()
+	server := peerID(stray.n.id.server())
+	votes := func(want bool) {
+		t.Helper()
+		eventually(t, "end of the wait for its vote", func() error {
+			for _, r := range c.running() {
+				if group := r.n.embedded.group(); want != (group[server] != "") {
+					return fmt.Errorf("%s has the votes of %v", r.o.Node, group)
+				}
+			}
+			return nil
+		})
+	}
+	votes(true)
+	stray.kill()
+	votes(false)
+	c.all[0].take(10, 20)
+	c.same()
 }

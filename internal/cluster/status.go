@@ -155,6 +155,7 @@ func (n *Node) lookAround(ctx context.Context, j *journal.Journal) error {
 // tried again in the next round.
 func (n *Node) lead(ctx context.Context, j *journal.Journal, since time.Time, round int) {
 	n.admit(ctx, j)
+	n.evictStrays(ctx, j)
 	n.raiseFold(ctx, j)
 	if err := n.sealAnew(ctx, j); err != nil {
 		n.o.Log.Debug().Err(err).Msg("shared secrets can't be encrypted anew yet")
