@@ -91,7 +91,7 @@ func (n *Node) lookAtEnd(ctx context.Context, j *journal.Journal) {
 	l := s.log
 	self.Acked, l.last = n.acked.Load(), j.Cluster().Position // the log holds at least this
 	all := append(byNode(others), self)
-	if self.Acked > l.last {
+	if self.Acked > l.last || n.cut.Load() { // an entry may have taken the place of one that is applied here
 		var err error
 		if l, err = s.state(ctx); err != nil || !l.final(n.o.Size, all) {
 			return

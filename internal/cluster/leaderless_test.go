@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -83,5 +84,37 @@ func TestWithoutLeader(t *testing.T) {
 				t.Errorf("events are missing: %v, not %v", got, want)
 			}
 		})
+	}
+}
+
+// TestRefusedWhereApplied: a node runs on while the log is cut under it, and nobody else has
+// more than it. Once an entry was refused, it takes no more, however often it looks.
+func TestRefusedWhereApplied(t *testing.T) {
+	t.Parallel()
+	n, l := followingNode(t)
+	l.set(0)
+	j := n.journal.Load()
+	eventually(t, "first entry", func() error {
+		if n.note(j.Cluster().Position); n.acked.Load() == 0 {
+			return errors.New("none is applied")
+		}
+		return nil
+	})
+	n.self.Epoch = "e1"
+	for name, c := range map[string]struct {
+		answer answering
+		lost   bool
+	}{
+		"its leader has less":        {answerOf(0, "n1.a", "n2.b", "n3.c"), true},
+		"nobody knows where it ends": {answerOf(0, "", "n1.a", "n2.b", "n3.c"), true},
+		"its leader has all":         {answerOf(1000, "n1.a", "n2.b", "n3.c"), false},
+	} {
+		n.stream.Store(&stream{js: c.answer, size: 3, log: logState{epoch: "e1"}})
+		n.cut.Store(true) // as Publish does
+		for range 2 {
+			if n.lookAtEnd(t.Context(), j); n.cut.Load() != c.lost {
+				t.Errorf("%s: cut is %v, %s", name, n.cut.Load(), n.reason)
+			}
+		}
 	}
 }
