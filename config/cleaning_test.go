@@ -83,6 +83,17 @@ func TestQuotesOfEnvFiles(t *testing.T) {
 	if strings.Contains(warnings, "pass\"") || strings.Contains(warnings, "0123456789abcdef") {
 		t.Errorf("a secret is named:\n%s", warnings)
 	}
+	// Names of files have quotes as often, and a secret's file is the same file whoever names it.
+	secret := write(t, "\"0123456789abcdef\"\n", 0o600)
+	yaml := write(t, "hook_secret_file: "+secret+"\n", 0o600)
+	for _, more := range []string{"HOOK_SECRET_FILE='" + secret + "'", FileVariable + `="` + yaml + `"`} {
+		cfg, err := Load(Options{Need: All, Environ: whole("KAZOO_PASSWORD=b", more)})
+		if err != nil || cfg.HookSecret.Reveal() != "0123456789abcdef" {
+			t.Errorf("%s: %v", more, err)
+		} else if name, _, _ := strings.Cut(more, "="); !slices.ContainsFunc(cfg.Warnings, func(w string) bool { return strings.HasPrefix(w, name+": the quotes around") }) {
+			t.Errorf("%s: %q", more, cfg.Warnings)
+		}
+	}
 	// In a flag and a YAML file quotes are part of the value.
 	cfg, err = Load(Options{Need: All, Environ: whole("KAZOO_PASSWORD=b"), Flags: map[string]string{"HOOK_NAME": `"x"`}})
 	if err != nil || cfg.HookName != `"x"` {

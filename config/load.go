@@ -93,7 +93,7 @@ func read(o Options) (l *loader, env values, readable bool) {
 	env = environ(o.Environ)
 	file := o.File
 	if file == "" {
-		file = env[FileVariable]
+		file = l.unquote(FileVariable, env[FileVariable])
 	}
 	fromFile, readable := values{}, true
 	if file != "" {
@@ -157,8 +157,12 @@ func (l *loader) readDestinations() {
 // apply sets v from vals and reports whether it was given there.
 func (l *loader) apply(v Variable, origin string, vals values) bool {
 	text, given := vals[v.Name]
+	fromFile := false
 	if v.Secret {
 		if path, ok := vals[v.FileName()]; ok {
+			if origin == FromEnv {
+				path = l.unquote(v.FileName(), path)
+			}
 			if given {
 				l.fail(v, Problem{Variable: v.Name, Text: "is given together with " + v.FileName() + "; use one of them"})
 				return true
@@ -168,7 +172,7 @@ func (l *loader) apply(v Variable, origin string, vals values) bool {
 				l.fail(v, Problem{Variable: v.FileName(), Value: path, Text: problem})
 				return true
 			}
-			text, given = secret, true
+			text, given, fromFile = secret, true, true
 			l.config.secretFiles = append(l.config.secretFiles, path)
 			if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o004 != 0 {
 				l.warn("%s: %q can be read by every user of this machine; change its mode, e.g. to 0600", v.FileName(), path)
@@ -178,8 +182,8 @@ func (l *loader) apply(v Variable, origin string, vals values) bool {
 	if !given {
 		return false
 	}
-	if origin == FromEnv {
-		text = l.unquote(v, text)
+	if origin == FromEnv || fromFile {
+		text = l.unquote(v.Name, text)
 	}
 	l.config.origins[v.Name] = origin
 	if err := v.set(l.config, text); err != nil {

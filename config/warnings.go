@@ -14,18 +14,18 @@ func (l *loader) warn(format string, args ...any) {
 	l.warnings = append(l.warnings, fmt.Sprintf(format, args...))
 }
 
-// unquote removes the quotes around a value of the environment: docker's --env-file,
-// for example, leaves them there. Values that may be any text keep them, with a
-// warning.
-func (l *loader) unquote(v Variable, text string) string {
+// unquote removes the quotes around a value of the environment or of a secret's file:
+// docker's --env-file, for example, leaves them there. Values that may be any text keep
+// them, with a warning.
+func (l *loader) unquote(name, text string) string {
 	if len(text) < 2 || text[0] != text[len(text)-1] || text[0] != '"' && text[0] != '\'' {
 		return text
 	}
-	if v.Name == "KAZOO_PASSWORD" || v.Name == "ADMIN_TOKEN" {
-		l.warn("%s: begins and ends with a quote, which is taken for a part of it; leave the quotes out if they come from an env file", v.Name)
+	if name == "KAZOO_PASSWORD" || name == "ADMIN_TOKEN" {
+		l.warn("%s: begins and ends with a quote, which is taken for a part of it; leave the quotes out if they come from an env file", name)
 		return text
 	}
-	l.warn("%s: the quotes around its value are ignored; leave them out, as in an env file for docker", v.Name)
+	l.warn("%s: the quotes around its value are ignored; leave them out, as in an env file for docker", name)
 	return text[1 : len(text)-1]
 }
 
