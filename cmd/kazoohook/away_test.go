@@ -1,6 +1,9 @@
 package main
 
 import (
+	"context"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -11,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"kazoohook/internal/crossbar"
 	"kazoohook/internal/fakekazoo"
 )
 
@@ -53,23 +57,59 @@ func TestKazooIsAway(t *testing.T) {
 	}
 }
 
+// TestKazooFallsSilent: the time limit also holds after the login, and the error is one
+// sentence.
+func TestKazooFallsSilent(t *testing.T) {
+	t.Parallel()
+	f, environ := byHandKazoo(t, "4.3")
+	if _, err := f.Inject(fakekazoo.Fault{Kind: fakekazoo.FaultSlow, Op: "webhooks.list", Delay: time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range []string{"plan", "register", "unregister"} {
+		t.Run(command, func(t *testing.T) {
+			t.Parallel()
+			stdout, stderr, code := program(t, environ, command, "--timeout", "2s")
+			if code != codeFailed || stdout != "" || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "failed: no answer in time; Kazoo is down or slow") {
+				t.Errorf("code %d, %q, %q", code, stdout, stderr)
+			}
+		})
+	}
+}
+
 // lastLine returns the last line of a text.
 func lastLine(text string) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	return lines[len(lines)-1]
 }
 
-// TestDefaultTimeouts: no command waits longer than 15 s for a Kazoo that is away.
+// TestDefaultTimeouts: every command ends within 15 s if Kazoo is away.
 func TestDefaultTimeouts(t *testing.T) {
 	t.Parallel()
 	for _, command := range []string{"plan", "register", "unregister", "resync"} {
 		stdout, _, _ := program(t, nil, command, "-h")
-		if !strings.Contains(stdout, "--timeout=15s") {
+		if !strings.Contains(stdout, "--timeout=12s") {
 			t.Errorf("%s:\n%s", command, stdout)
 		}
 	}
 	if stdout, _, _ := program(t, nil, "doctor", "-h"); !strings.Contains(stdout, "--timeout=10s") {
 		t.Error(stdout)
+	}
+}
+
+// TestAdviceAboutSilence: who got no answer in time is not told to look at the login.
+func TestAdviceAboutSilence(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		err    error
+		advice string
+	}{
+		{context.DeadlineExceeded, "Kazoo is down or slow, or a firewall drops our packets: check the login"},
+		{fmt.Errorf("no turn under KAZOO_API_RATE: %w", context.DeadlineExceeded), "check the login"},
+		{io.ErrUnexpectedEOF, "check the login"},
+	} {
+		if f := apiFailed(&crossbar.Error{Op: "login", Err: tc.err}, "check the login"); f.Advice != tc.advice {
+			t.Errorf("%v: %q", tc.err, f.Advice)
+		}
 	}
 }
 

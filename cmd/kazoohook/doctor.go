@@ -113,7 +113,7 @@ func (d *doctor) checks() []check {
 		{name: "offered", needs: vars("HOOKS").and("api"), run: d.checkOffered},
 		{
 			name: "registered", limit: long, run: d.checkRegistered,
-			needs: vars("HOOKS", "PUBLIC_URL", "HOOK_SECRET", "HOOK_NAME", "HOOK_RETRIES", "INCLUDE_SUBACCOUNTS", "DATA_DIR").and("account"),
+			needs: vars("HOOKS", "PUBLIC_URL", "HOOK_SECRET", "HOOK_NAME", "HOOK_RETRIES", "INCLUDE_SUBACCOUNTS", "DATA_DIR").and("enabled", "account"),
 		},
 		{name: "enabled", needs: vars("HOOK_NAME").and("account"), run: d.checkEnabled},
 		{name: "attempts", limit: long, needs: vars().and("enabled"), run: d.checkAttempts},

@@ -42,8 +42,9 @@ func (d *doctor) checkAPI(ctx context.Context) ([]finding, bool) {
 // one.
 func apiFailed(err error, advice string) finding {
 	text := err.Error()
-	if !strings.Contains(text, "KAZOO_API_RATE") {
+	if errors.Is(err, context.DeadlineExceeded) && !strings.Contains(text, "KAZOO_API_RATE") {
 		text = strings.ReplaceAll(text, context.DeadlineExceeded.Error(), "no answer in time")
+		advice = "Kazoo is down or slow, or a firewall drops our packets: " + advice
 	}
 	var e *crossbar.Error
 	if i := strings.LastIndex(text, "; "); errors.As(err, &e) && e.Detail == nil && i > 0 {

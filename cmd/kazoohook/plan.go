@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,12 +22,12 @@ import (
 // byHand is the groups of settings of the commands that register by hand.
 const byHand = config.Kazoo | config.Delivery | config.HookSet | config.Journal
 
-// byHandTimeout bounds such a command after Kazoo's first answer.
+// byHandTimeout bounds such a command after the login.
 const byHandTimeout = time.Minute
 
-// answerTimeout bounds the wait for Kazoo's first answer.
+// answerTimeout bounds the wait for each of Kazoo's answers.
 type answerTimeout struct {
-	Timeout limitFlag `default:"15s" help:"Time to wait for an answer of Kazoo's."`
+	Timeout limitFlag `default:"12s" help:"Time to wait for an answer of Kazoo's."`
 }
 
 // planCmd shows what registration would change.
@@ -162,13 +163,22 @@ func serviceAt(ctx context.Context, cfg *config.Config, limit time.Duration) str
 }
 
 // reconciler runs f with a reconciler for the settings. It logs to standard error,
-// because standard output is for results.
+// because standard output is for results. It ends f if Kazoo gives no answer within
+// timeout, whatever it was asked.
 func (e *env) reconciler(ctx context.Context, cfg *config.Config, secret string, keys *registration.Keyring, timeout time.Duration, f func(context.Context, *registration.Reconciler) error) error {
 	if err := e.warn(cfg); err != nil {
 		return err
 	}
 	log := zerolog.New(consoleWriter{e.stderr, consoleLines(!e.colours(e.stderr))}).Level(zerolog.WarnLevel).Hook(timestamp{})
-	api, err := newCrossbar(cfg, log, secret)
+	options := crossbarOptions(cfg, zerolog.Nop(), secret) // the error at the end is enough
+	patient, wait := progressWithin(ctx, timeout)
+	defer wait.Stop()
+	options.Observe = func(_ string, status int, _ time.Duration) {
+		if status != 0 && status != http.StatusTooManyRequests && status < http.StatusInternalServerError {
+			wait.moved()
+		}
+	}
+	api, err := crossbar.New(options)
 	if err != nil {
 		return err
 	}
@@ -176,14 +186,15 @@ func (e *env) reconciler(ctx context.Context, cfg *config.Config, secret string,
 	if err := answers(ctx, cfg, api, timeout); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, byHandTimeout)
+	wait.moved()
+	ctx, cancel := context.WithTimeout(patient, max(byHandTimeout, timeout))
 	defer cancel()
 	return f(ctx, registration.NewReconciler(api, reconcileOptions(cfg, secret, keys, log)))
 }
 
 // answers logs in. If Kazoo is away, the error says so in one sentence.
 func answers(ctx context.Context, cfg *config.Config, api *crossbar.Client, timeout time.Duration) error {
-	limited, cancel := context.WithTimeout(ctx, timeout)
+	limited, cancel := context.WithTimeoutCause(ctx, timeout, crossbar.ErrTimeout)
 	defer cancel()
 	_, err := api.Login(limited)
 	if err != nil && limited.Err() != nil && ctx.Err() == nil {

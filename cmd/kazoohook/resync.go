@@ -11,13 +11,14 @@ import (
 	"time"
 
 	"kazoohook/handlers"
+	"kazoohook/internal/crossbar"
 )
 
 // resyncCmd compares Kazoo's objects with the snapshot now.
 type resyncCmd struct {
 	DryRun  bool      `help:"Print what would be reported, and report nothing."`
 	Confirm bool      `help:"Report the deletions however many they are: somebody has looked."`
-	Timeout limitFlag `default:"15s" help:"Time to wait for progress, as when Kazoo is away."`
+	Timeout limitFlag `default:"12s" help:"Time to wait for progress, as when Kazoo is away."`
 	settings
 }
 
@@ -43,17 +44,15 @@ func (c *resyncCmd) Run(ctx context.Context, e *env) error {
 	})
 }
 
-// waiting ends a context after a time without progress.
+// waiting ends a context after a time without progress; its cause is crossbar.ErrTimeout.
 type waiting struct {
 	*time.Timer
 	limit time.Duration
 }
 
-var errNoProgress = errors.New("no progress")
-
 func progressWithin(ctx context.Context, limit time.Duration) (context.Context, *waiting) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	return ctx, &waiting{time.AfterFunc(limit, func() { cancel(errNoProgress) }), limit}
+	return ctx, &waiting{time.AfterFunc(limit, func() { cancel(crossbar.ErrTimeout) }), limit}
 }
 
 // moved starts the wait again.
@@ -61,7 +60,7 @@ func (w *waiting) moved() { w.Reset(w.limit) }
 
 // explain returns an error in one sentence for a command that waited too long.
 func (w *waiting) explain(ctx context.Context, err error) error {
-	if errors.Is(context.Cause(ctx), errNoProgress) {
+	if errors.Is(context.Cause(ctx), crossbar.ErrTimeout) {
 		return fmt.Errorf("the comparison has made no progress for %s; this command no longer waits, but the comparison may go on and report what it finds. Kazoo may be away: see the service's log, or run kazoohook doctor", w.limit)
 	}
 	return err
