@@ -20,6 +20,7 @@ type attempt struct {
 	dest        *Destination
 	sender      *shared
 	probe       bool
+	resumed     int // runner.resumed when it began
 	n           int
 	seq         int64
 	redelivered bool

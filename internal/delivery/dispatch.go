@@ -137,7 +137,7 @@ func (r *runner) prepare(it *item) *attempt {
 	}
 	r.sender.users.Add(1)
 	return &attempt{
-		it: it, dest: r.dest, sender: r.sender, probe: r.paused == journal.PausedByBreaker, n: it.attempts + 1, rec: r.w.take(it), row: it.row, seq: it.seq, redelivered: it.redelivered,
+		it: it, dest: r.dest, sender: r.sender, probe: r.paused == journal.PausedByBreaker, resumed: r.resumed, n: it.attempts + 1, rec: r.w.take(it), row: it.row, seq: it.seq, redelivered: it.redelivered,
 	}
 }
 

@@ -49,6 +49,7 @@ func (r *runner) setPause(ctx context.Context, p journal.Pause) error {
 	r.pause = nil // results of earlier attempts no longer count
 	r.setPaused(p)
 	if p == journal.NotPaused {
+		r.resumed++
 		r.breaker = breaker{}
 		now := time.Now()
 		for _, it := range r.w.items {

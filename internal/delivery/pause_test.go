@@ -43,6 +43,37 @@ func TestGone(t *testing.T) {
 	})
 }
 
+// TestGoneBeforeResume: HTTP 410 to an attempt that began before a person resumed the
+// destination doesn't pause it. The event is attempted again.
+func TestGoneBeforeResume(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]journal.Pause{"repaired": journal.NotPaused, "still gone": journal.PausedByRecipient} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				f, began := w.fake("d"), time.Now()
+				f.takes = 5 * time.Second
+				f.set(func(m *Message) Result {
+					if want == journal.NotPaused && m.At.Sub(began) >= 3*time.Second {
+						return Result{}
+					}
+					return Result{Err: errFails, Answered: true, Pause: true}
+				})
+				w.run(dest(t, "d"))
+				w.edits("a", "b")
+				pass(3 * time.Second)
+				if err := w.e.Resume(t.Context(), "d"); err != nil {
+					t.Fatal(err)
+				}
+				pass(time.Hour)
+				same(t, "paused by", w.status("d").PausedBy, want)
+				same(t, "attempts", len(f.all()), 4)
+			})
+		})
+	}
+}
+
 func TestPauseByPerson(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -49,6 +49,7 @@ type runner struct {
 	paused   journal.Pause
 	reported journal.Pause // the pause that was logged last
 	since    time.Time     // when paused last changed
+	resumed  int           // how often a person resumed it
 	last     last
 
 	outcomes []finished     // to be recorded
