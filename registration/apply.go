@@ -161,8 +161,7 @@ func (r *Reconciler) mayEnable(ctx context.Context, c Change) bool {
 }
 
 // whyOff describes the newest failed attempt of a hook that is off. It delays the repair
-// of a hook little: if Kazoo's record gives no answer, it is not asked again in this
-// pass.
+// of hooks little: if Kazoo's record can't be read, it is not asked again in this pass.
 func (r *Reconciler) whyOff(ctx context.Context, c Change) string {
 	const lookBack = 24 * time.Hour
 	if c.Before.Enabled {
@@ -180,7 +179,7 @@ func (r *Reconciler) whyOff(ctx context.Context, c Change) string {
 			break
 		}
 		if err != nil {
-			r.noRecord = unanswered(err)
+			r.noRecord = true
 			return unreadRecord
 		}
 		return Explain(a)

@@ -161,13 +161,18 @@ func (e *Engine) Names() []string { return e.proofs.names() }
 func (e *Engine) Known(name string) HookState { return e.proofs.known(name) }
 
 // Saw implements Watcher. A hook that is found broken is recorded before it is
-// repaired: the next leader of a cluster couldn't see that any more.
+// repaired: the next leader of a cluster couldn't see that any more. When one is back, a
+// comparison is requested. It waits for the proof of all hooks, but not for ever.
 func (e *Engine) Saw(ctx context.Context, pass int, hooks []Sighting) {
 	e.mu.Lock()
 	e.saw = true
 	e.mu.Unlock()
-	if e.proofs.saw(pass, hooks) {
+	broken, back := e.proofs.saw(pass, hooks)
+	if broken {
 		_ = e.proofs.save(ctx) // if it can't be stored, this process doesn't lead and repairs nothing
+	}
+	if back {
+		e.askResync(afterOutage)
 	}
 }
 

@@ -55,8 +55,10 @@ func (e *Engine) outage(ended []Outage) {
 	}
 	line.Msg("outage: events may have been missed in this time; Kazoo's record of failed attempts is read and all objects are compared")
 	e.Recoverer.ReadWhole()
-	e.askResync("after an outage")
+	e.askResync(afterOutage)
 }
+
+const afterOutage = "after an outage" // reason of a comparison
 
 // signs searches new failed attempts, oldest first, for evidence that a hook was
 // off or changed, even if it is as wanted again.

@@ -79,7 +79,7 @@ func TestRepairWhileTheRecordFails(t *testing.T) {
 		api := struct {
 			stuckRecord
 			ObjectAPI
-		}{stuckRecord{b.kazoo}, b.kazoo}
+		}{stuckRecord{b.kazoo, errHangs}, b.kazoo}
 		opts := reconcilerOptions(testURL)
 		b.Engine = NewEngine(api, b.j, opts, RecoverOptions{}, ResyncOptions{Specs: deletedUsers}, EngineOptions{ResyncInterval: time.Hour})
 		stop := run(t, b.Engine)
@@ -96,6 +96,46 @@ func TestRepairWhileTheRecordFails(t *testing.T) {
 			})
 		}
 	})
+}
+
+// TestComparisonWithoutProof: an outage is compared even if its end can't be proven,
+// because Kazoo's record or the settings of a hook can't be read.
+func TestComparisonWithoutProof(t *testing.T) {
+	t.Parallel()
+	for name, unread := range map[string]func(*bubble){
+		"the record": func(b *bubble) { b.kazoo.fail = func(time.Time, time.Time) error { return errBroken } },
+		"a hook":     func(b *bubble) { b.kazoo.stuck = map[string]error{b.kazoo.hooks[0].ID: errBroken} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := newBubble(t, 30*time.Second)
+				defer func() {
+					if err := b.j.Close(); err != nil {
+						t.Error(err)
+					}
+				}()
+				stop := run(t, b.Engine)
+				defer stop()
+				<-time.After(20 * time.Minute)
+				before, outages := b.kazoo.listings(), b.Outages()
+				b.kazoo.set(func() {
+					unread(b)
+					b.kazoo.hooks[0].Enabled = false
+				})
+				<-time.After(15 * time.Minute)
+				b.kazoo.set(func() {
+					if !b.kazoo.hooks[0].Enabled || b.Outages() != outages {
+						t.Errorf("enabled %v, %d outages", b.kazoo.hooks[0].Enabled, b.Outages())
+					}
+				})
+				<-time.After(time.Hour)
+				if n := b.kazoo.listings(); n != before+1 {
+					t.Errorf("compared %d times after the outage, want once", n-before)
+				}
+			})
+		})
+	}
 }
 
 // TestLongRecordIsReadInOneGo: if one run doesn't read all of the record, the next

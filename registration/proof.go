@@ -25,6 +25,8 @@ type Sighting struct {
 type watched struct {
 	pass        int       // the last pass that saw it firing
 	good        int       // passes in a row that saw it firing as wanted
+	back        int       // passes in a row that saw it on and not changed, as far as it could be read
+	backPass    int       // the last of these
 	since, last time.Time // the first and the last of these
 	broken      []string  // reasons why the time since the last proof isn't proven
 	from        time.Time // start of the unproven time, if before the last proof
@@ -78,8 +80,10 @@ const (
 )
 
 // saw records a pass's view of the hooks. A pass that makes changes calls it again.
-// It reports whether a hook was found broken, which the next leader has to know.
-func (p *proofs) saw(pass int, list []Sighting) (broken bool) {
+// It reports whether a hook was found broken, which the next leader has to know, and
+// whether one is back after an outage: two passes have seen it on. The outage ends when
+// more is proven, which may take long if Kazoo's record or the hook can't be read.
+func (p *proofs) saw(pass int, list []Sighting) (broken, back bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.now()
@@ -95,7 +99,7 @@ func (p *proofs) saw(pass int, list []Sighting) (broken bool) {
 	for _, s := range list {
 		wanted[s.Name] = true
 		before := len(p.states.Hooks[s.Name].Broken)
-		p.sawHook(s, blind)
+		back = p.sawHook(s, blind) || back
 		broken = broken || before == 0 && len(p.keepBroken(s.Name)) > 0
 	}
 	for name := range p.hooks {
@@ -104,7 +108,7 @@ func (p *proofs) saw(pass int, list []Sighting) (broken bool) {
 			delete(p.states.Hooks, name)
 		}
 	}
-	return broken && p.span != ""
+	return broken && p.span != "", back
 }
 
 // keepBroken copies a hook's current outage to its durable state: the next leader must
@@ -118,7 +122,7 @@ func (p *proofs) keepBroken(name string) []string {
 	return state.Broken
 }
 
-func (p *proofs) sawHook(s Sighting, blind string) {
+func (p *proofs) sawHook(s Sighting, blind string) (back bool) {
 	state, known := p.states.Hooks[s.Name]
 	w := p.hooks[s.Name]
 	if w == nil {
@@ -149,7 +153,11 @@ func (p *proofs) sawHook(s Sighting, blind string) {
 		if known {
 			p.states.Hooks[s.Name] = state
 		}
-		return
+		return false
+	}
+	if s.Bad == "" && w.backPass != p.pass {
+		w.back, w.backPass = w.back+1, p.pass
+		back = w.back == 2 && len(w.broken) > 0
 	}
 	state.Unkept, state.Signed, state.SignedSince = s.Unkept, !s.Signed.IsZero(), s.Signed
 	if s.Bad == "" && s.Whole {
@@ -172,11 +180,12 @@ func (p *proofs) sawHook(s Sighting, blind string) {
 		}
 	}
 	p.states.Hooks[s.Name] = state
+	return back
 }
 
 // breaks records a reason why the hook may not have fired since the last proof.
 func (w *watched) breaks(why string) {
-	w.good, w.pass = 0, 0
+	w.good, w.pass, w.back, w.backPass = 0, 0, 0, 0
 	if !slices.Contains(w.broken, why) {
 		w.broken = append(w.broken, why)
 	}

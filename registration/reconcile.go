@@ -72,7 +72,7 @@ type Reconciler struct {
 	whole      map[string]bool              // by id: the details were read in this pass
 	stuck      map[string]stuckHook         // by id: the details could not be read in this pass
 	inRow      int                          // hooks in a row whose details got no answer
-	noRecord   bool                         // Kazoo's record of failed attempts gave no answer in this pass
+	noRecord   bool                         // Kazoo's record of failed attempts could not be read in this pass
 	there      map[string]bool              // ids of hooks of ours that were seen or created and not deleted since
 	recalled   bool                         // there has the hooks of earlier processes
 	history    map[string]*history          // by name

@@ -183,17 +183,20 @@ func TestManyStuckHooksHoldUpNoOther(t *testing.T) {
 	}
 }
 
-// stuckRecord is a HookAPI whose record of failed attempts gives no answer within the
+// stuckRecord is a HookAPI whose record of failed attempts can't be read within the
 // minute for which the client tries.
-type stuckRecord struct{ HookAPI }
+type stuckRecord struct {
+	HookAPI
+	err error
+}
 
-func (stuckRecord) Attempts(ctx context.Context, _, _ string, _, _ time.Time) iter.Seq2[crossbar.Attempt, error] {
+func (a stuckRecord) Attempts(ctx context.Context, _, _ string, _, _ time.Time) iter.Seq2[crossbar.Attempt, error] {
 	return func(yield func(crossbar.Attempt, error) bool) {
 		select {
 		case <-ctx.Done():
 		case <-time.After(time.Minute):
 		}
-		yield(crossbar.Attempt{}, errHangs)
+		yield(crossbar.Attempt{}, a.err)
 	}
 }
 
@@ -201,30 +204,40 @@ func (stuckRecord) Attempts(ctx context.Context, _, _ string, _, _ time.Time) it
 // reasons, can't be read.
 func TestStuckRecordHoldsUpNoRepair(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		kazoo := &stub{attemptLog: &attemptLog{now: time.Now}, offered: []crossbar.OfferedHook{{ID: "object"}}}
-		var logged bytes.Buffer
-		opts := reconcilerOptions(testURL, Spec{"object", "user", "doc_deleted"}, Spec{"object", "device", "doc_deleted"}, Spec{"object", "vmbox", "doc_deleted"})
-		opts.Notify, opts.Log = func(context.Context, event.Own) {}, zerolog.New(&logged)
-		r := NewReconciler(stuckRecord{kazoo}, opts)
+	for name, err := range map[string]error{
+		"no answer": errHangs,
+		"an error":  &crossbar.Error{Op: "attempts", Status: http.StatusInternalServerError},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) { repairsWithoutRecord(t, err) })
+		})
+	}
+}
+
+func repairsWithoutRecord(t *testing.T, unread error) {
+	kazoo := &stub{attemptLog: &attemptLog{now: time.Now}, offered: []crossbar.OfferedHook{{ID: "object"}}}
+	var logged bytes.Buffer
+	opts := reconcilerOptions(testURL, Spec{"object", "user", "doc_deleted"}, Spec{"object", "device", "doc_deleted"}, Spec{"object", "vmbox", "doc_deleted"})
+	opts.Notify, opts.Log = func(context.Context, event.Own) {}, zerolog.New(&logged)
+	r := NewReconciler(stuckRecord{kazoo, unread}, opts)
+	if err := r.RunOnce(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // at once, and after a pause
+		for i := range kazoo.hooks {
+			kazoo.hooks[i].Enabled = false
+		}
+		<-time.After(repairPause)
+		began, enabled := time.Now(), kazoo.enabled
 		if err := r.RunOnce(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		for range 2 { // at once, and after a pause
-			for i := range kazoo.hooks {
-				kazoo.hooks[i].Enabled = false
-			}
-			<-time.After(repairPause)
-			began, enabled := time.Now(), kazoo.enabled
-			if err := r.RunOnce(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			if took := time.Since(began); kazoo.enabled != enabled+3 || took > lookTimeout {
-				t.Errorf("%d hooks are enabled after %s", kazoo.enabled-enabled, took)
-			}
+		if took := time.Since(began); kazoo.enabled != enabled+3 || took > lookTimeout {
+			t.Errorf("%d hooks are enabled after %s", kazoo.enabled-enabled, took)
 		}
-		if !strings.Contains(logged.String(), unreadRecord) {
-			t.Errorf("log:\n%s", &logged)
-		}
-	})
+	}
+	if !strings.Contains(logged.String(), unreadRecord) {
+		t.Errorf("log:\n%s", &logged)
+	}
 }
