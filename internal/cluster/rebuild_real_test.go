@@ -10,17 +10,32 @@ import (
 	"testing"
 )
 
-// rebuild asks a node for a rebuild. All nodes end, and are stopped.
+// rebuild asks a node for a rebuild until all nodes carry it out: all end, and are
+// stopped. Nodes that have ended for one that failed begin again.
 func (c *team) rebuild(on *runner) {
 	c.t.Helper()
-	eventually(c.t, "rebuild", func() error { return on.n.Rebuild(c.t.Context()) })
-	for _, r := range c.all {
-		if err := r.ends(); !errors.Is(err, ErrRestart) {
-			c.t.Errorf("%s ends with %v", r.o.Node, err)
+	eventually(c.t, "rebuild", func() error {
+		err := on.n.Rebuild(c.t.Context())
+		for _, r := range c.all {
+			if err != nil {
+				r.again()
+			}
 		}
-		r.done <- nil
-		r.stop()
+		return err
+	})
+	for _, r := range c.all {
+		r.anew()
 	}
+}
+
+// allOpen returns an error while a node doesn't have its journal open.
+func (c *team) allOpen() error {
+	for _, r := range c.all {
+		if r.again(); !r.isOpen() {
+			return errors.New(r.o.Node + ": " + r.n.Status(c.t.Context()).Problem)
+		}
+	}
+	return nil
 }
 
 // missing counts the events of take(from, to) that the journal of a node lacks.
@@ -84,165 +99,6 @@ func TestRebuildOfUnequalNodes(t *testing.T) {
 	}
 }
 
-// TestTwoDisksAreRestored: two disks are restored from an earlier time and take requests
-// before the third node returns. When it is back, all say that the log is cut, and take
-// nothing more, also when it is away again or they have begun again. The log can't hold
-// what both sides acknowledged, so the journal gets a new name, and each journal that
-// isn't the new one's beginning is kept.
-func TestTwoDisksAreRestored(t *testing.T) {
-	t.Parallel()
-	for name, test := range map[string]struct {
-		more    int    // requests that the two take
-		longer  bool   // their log gets longer than what the third has
-		purged  bool   // the log no longer holds what the third has applied
-		founder int    // whose journal is more advanced then
-		problem string // what all say
-	}{
-		"the log is shorter":            {50, false, false, 2, "although node n3 has applied it up to"},
-		"the log overtakes":             {600, true, false, 0, "than node n3 has applied"},
-		"the log overtakes, after days": {50, true, true, 0, "than node n3 has applied"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			c := newTeam(t)
-			c.restoreTwo(test.more, test.longer)
-			if longer := c.all[0].j.Cluster().Position > c.position(2); longer != test.longer {
-				t.Fatalf("the log's end is %d, the third node has applied %d", c.all[0].j.Cluster().Position, c.position(2))
-			}
-			if test.purged {
-				eventually(t, "purge", func() error { return c.all[0].n.stream.Load().purge(t.Context(), c.position(2)+1) })
-			}
-			name := c.all[0].j.Name()
-			// The servers may also agree on the third one's log. Then it is too short again.
-			says := func(r *runner, status Status) {
-				if !strings.Contains(status.Problem, test.problem) && !strings.Contains(status.Problem, " it up to ") {
-					t.Errorf("%s says %q", r.o.Node, status.Problem)
-				}
-			}
-			lost := func(which ...*runner) {
-				for _, r := range which {
-					says(r, r.wait(StateLost))
-				}
-			}
-			c.all[2].begin()
-			says(c.all[2], c.all[2].opening(StateLost, ""))
-			for _, r := range c.all[:2] {
-				lost(r)
-				if _, err := r.j.Append(t.Context(), deletion(5000)); err == nil {
-					t.Errorf("%s takes a request", r.o.Node)
-				}
-			}
-			c.all[2].stop()
-			for range 2 { // the third node is away, and longer than it counts as connected
-				for _, r := range c.all[:2] {
-					r.n.lookAtEnd(t.Context(), r.j)
-					lost(r)
-					if _, err := r.j.Append(t.Context(), deletion(5000)); err == nil {
-						t.Errorf("%s takes a request while the third is away", r.o.Node)
-					}
-				}
-				eventually(t, "absence of the third node", func() error {
-					for _, r := range c.all[:2] {
-						if r.n.connected() != 2 {
-							return errors.New("it counts as connected")
-						}
-					}
-					return nil
-				})
-			}
-			for _, r := range c.all[:2] {
-				r.stop()
-			}
-			for _, r := range c.all[:2] {
-				r.begin()
-				r.opening(StateWaiting, "")
-			}
-			lost(c.all[:2]...)
-			c.all[2].begin()
-			c.all[2].opening(StateLost, "")
-			c.rebuild(c.all[2])
-			c.start(0, 1, 2)
-			c.leader()
-			c.same()
-			if c.all[0].j.Name() == name {
-				t.Error("the journal has its old name")
-			}
-			from, to := 100, 400
-			if test.founder == 0 {
-				from, to = 1000, 1000+test.more
-			}
-			if missing := c.all[0].missing(from, to); missing > 0 {
-				t.Errorf("%d events of the most advanced journal are missing", missing)
-			}
-			for i, r := range c.all { // what only the others had is still there
-				want := 1
-				if test.founder == 0 && i < 2 || test.founder == i {
-					want = 0
-				}
-				if aside, err := filepath.Glob(filepath.Join(r.o.Dir, "replaced-*")); err != nil || len(aside) != want {
-					t.Errorf("moved aside on %s: %v, %v, not %d", r.o.Node, aside, err, want)
-				}
-			}
-		})
-	}
-}
-
-// restoreTwo restores the disks of two nodes from an earlier time, while the third is
-// down. The two take more requests, until the log is longer than what the third has, or
-// so few that the ticks of minutes don't make it longer.
-func (c *team) restoreTwo(more int, longer bool) {
-	t := c.t
-	t.Helper()
-	c.start(0, 1, 2)
-	c.leader()
-	c.all[0].take(0, 40)
-	c.same()
-	for _, r := range c.all {
-		r.stop()
-	}
-	earlier := []string{filepath.Join(t.TempDir(), "a"), filepath.Join(t.TempDir(), "b")}
-	for i, dir := range earlier {
-		copyAll(t, c.all[i].o.Dir, dir)
-	}
-	c.start(0, 1, 2)
-	c.leader()
-	c.all[0].take(100, 400)
-	if !longer {
-		c.all[0].fill(400)
-	}
-	c.still()
-	for _, r := range c.all {
-		r.stop()
-	}
-	for i, dir := range earlier {
-		copyAll(t, dir, c.all[i].o.Dir)
-	}
-	c.start(0, 1)
-	c.leader()
-	c.all[0].take(1000, 1000+more)
-	for longer && c.all[0].j.Cluster().Position <= c.position(2) {
-		c.all[0].fill(50)
-	}
-}
-
-// position reads which position a stopped node has applied.
-func (c *team) position(which int) uint64 {
-	c.t.Helper()
-	v, err := peek(c.t.Context(), c.all[which].o.Dir)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	return v.Position
-}
-
-// copyAll makes a directory a copy of another.
-func copyAll(t *testing.T, from, to string) {
-	t.Helper()
-	if err := errors.Join(os.RemoveAll(to), os.CopyFS(to, os.DirFS(from))); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // TestRebuildOfAWholeLog asks a node that just started, and has no journal open, for a
 // rebuild. The others use the log, so it is left alone. The node drops an order that was
 // never carried out.
@@ -269,6 +125,7 @@ func TestRebuildOfAWholeLog(t *testing.T) {
 		}
 		return err
 	})
+	c.all[2].opens()
 	c.all[2].open()
 	for _, r := range c.all {
 		if o, err := readOrder(r.o.dir()); err != nil || o.Epoch != "" {
@@ -311,15 +168,17 @@ func TestRebuildFails(t *testing.T) {
 	}
 	eventually(t, "order on all nodes", func() error { return by.askAll(t.Context(), all, rebuildRequest{Order: o}) })
 	all[1].Server = "nobody" // the second node doesn't get the order
-	if err := by.carryOut(t.Context(), all, o); err == nil || !strings.Contains(err.Error(), "node n2") {
-		t.Fatalf("it ends with %v", err)
-	}
+	eventually(t, "refusal of the second node", func() error {
+		err := by.carryOut(t.Context(), all, o)
+		if err == nil {
+			t.Fatal("all carry it out")
+		} else if !strings.Contains(err.Error(), "node n2") {
+			return err
+		}
+		return nil
+	})
 	first := c.all[0]
-	if err := first.ends(); !errors.Is(err, ErrRestart) {
-		t.Fatalf("the first node ends with %v", err)
-	}
-	first.done <- nil
-	first.stop()
+	first.anew()
 	first.begin()
 	first.opening(StateLost, "is gone")
 	if o, err := readOrder(first.o.dir()); err != nil || o.Epoch != "" {

@@ -56,7 +56,7 @@ func TestNodeIsReplaced(t *testing.T) {
 		t.Errorf("the fourth node is %s", s.State)
 	}
 	eventually(t, "removal", func() error { return remove("n3") })
-	c.all[2].opened()
+	c.all[2].open()
 	c.counts(c.all[2])
 	c.all[2].take(80, 90)
 	c.same()
@@ -66,12 +66,7 @@ func TestNodeIsReplaced(t *testing.T) {
 	back := &runner{t: t, o: lost}
 	back.begin()
 	back.opens()
-	if err = back.ends(); err == nil { // it learned that only after Open
-		back.run()
-		err = back.ends()
-		back.done <- nil
-	}
-	if !errors.Is(err, ErrRemoved) {
+	if err = back.ends(); !errors.Is(err, ErrRemoved) {
 		t.Errorf("the removed node: %v", err)
 	}
 	back.stop()
@@ -128,31 +123,13 @@ func (c *team) counts(member *runner) {
 	}
 }
 
-// opens begins to open the journal; r.done gets the result.
-func (r *runner) opens() {
-	r.done = make(chan error, 1)
-	done := r.done
-	ctx, cancel := context.WithTimeout(r.t.Context(), 2*waitLimit)
-	go func() {
-		defer cancel()
-		j, err := r.n.Open(ctx, journal.Options{Dir: r.o.Dir, Log: r.o.Log})
-		r.j = j
-		done <- err
-	}()
-}
-
 // opening opens the journal beside the test and waits for a state with a reason. A node
 // that must begin again does so.
 func (r *runner) opening(s State, reason string) (status Status) {
 	r.t.Helper()
 	r.opens()
 	eventually(r.t, "state "+string(s), func() error {
-		if errors.Is(r.n.ending(), ErrRestart) {
-			_ = r.ends()
-			r.stop()
-			r.begin()
-			r.opens()
-		}
+		r.again()
 		status = r.n.Status(r.t.Context())
 		if status.State != s || !strings.Contains(status.Problem, reason) {
 			return errors.New(string(status.State) + ": " + status.Problem)
@@ -162,13 +139,13 @@ func (r *runner) opening(s State, reason string) (status Status) {
 	return status
 }
 
-// opened waits until the journal is open.
-func (r *runner) opened() {
+// anew waits until a node ends because it must begin again, and stops it.
+func (r *runner) anew() {
 	r.t.Helper()
-	if err := r.ends(); err != nil {
-		r.t.Fatal(err)
+	if err := r.ends(); !errors.Is(err, ErrRestart) {
+		r.t.Errorf("%s ends with %v", r.o.Node, err)
 	}
-	r.run()
+	r.stop()
 }
 
 // TestLostLog removes the servers' files of all nodes. That is noticed, nothing
@@ -195,13 +172,7 @@ func TestLostLog(t *testing.T) {
 		wg.Go(func() { r.opening(StateLost, "run kazoohook cluster rebuild") })
 	}
 	wg.Wait()
-	eventually(t, "rebuild", func() error { return c.all[2].n.Rebuild(t.Context()) })
-	for _, r := range c.all {
-		if err := r.ends(); !errors.Is(err, ErrRestart) {
-			t.Errorf("%s: %v", r.o.Node, err)
-		}
-		r.stop()
-	}
+	c.rebuild(c.all[2])
 	c.start(0, 1, 2)
 	c.leader()
 	c.all[2].take(40, 50)
@@ -292,9 +263,7 @@ func TestTwoDisksAreLost(t *testing.T) {
 				r.opening(StateWaiting, "")
 			}
 			if later {
-				for _, r := range c.all {
-					r.opened()
-				}
+				eventually(t, "journals that are open", c.allOpen)
 			}
 			c.rebuild(c.all[0])
 			c.start(0, 1, 2)
@@ -319,11 +288,7 @@ func TestServerStopsWriting(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.all[0].take(0, 20)
-	if err := r.ends(); !errors.Is(err, ErrRestart) {
-		t.Errorf("the node ends with %v", err)
-	}
-	r.done <- nil
-	r.stop()
+	r.anew()
 	c.start(1)
 	r.take(20, 30)
 	if events := c.same(); events != 30 {
@@ -347,14 +312,7 @@ func TestLogVanishes(t *testing.T) {
 	if _, err := c.all[2].j.Append(t.Context(), deletion(99)); !errors.Is(err, journal.ErrUnavailable) {
 		t.Errorf("a request without a log: %v", err)
 	}
-	eventually(t, "rebuild", func() error { return c.all[0].n.Rebuild(t.Context()) })
-	for _, r := range c.all {
-		if err := r.ends(); !errors.Is(err, ErrRestart) {
-			t.Errorf("%s ends with %v", r.o.Node, err)
-		}
-		r.done <- nil
-		r.stop()
-	}
+	c.rebuild(c.all[0])
 	c.start(0, 1, 2)
 	c.leader()
 	c.all[2].take(20, 30)
