@@ -158,7 +158,7 @@ func (d *Destination) checkSelection(p *problems) {
 			p.add(place, "it is empty: an event's name, with * and ? as wildcards, as user.deleted or channel.*")
 		case !validPattern.MatchString(pattern):
 			p.add(place, "%s is not a pattern of event names: they consist of a-z, 0-9, _ and ., with * and ? as wildcards", quoted(pattern))
-		case !slices.ContainsFunc(event.Names(), func(name string) bool { return event.Wildcard(pattern, name) }) && !ownPattern(pattern):
+		case !slices.ContainsFunc(event.Names(), func(name string) bool { return takes(pattern, name) }):
 			d.Warnings = append(d.Warnings, fmt.Sprintf("%s: no event is known whose name is %q; known are e.g. user.deleted, device.created, channel.destroy, notification.new_user", place, pattern))
 		}
 	}

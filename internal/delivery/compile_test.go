@@ -165,6 +165,8 @@ func TestWarnings(t *testing.T) {
 		want     string
 	}{
 		"unknown event": {Settings{Events: []string{"user.*", "usr.deleted"}}, `events[1]: no event is known whose name is "usr.deleted"`},
+		"of our own":    {Settings{Events: []string{"kazoohook.*", "kazoohook.outages"}}, `events[1]: no event is known whose name is "kazoohook.outages"`},
+		"none of ours":  {Settings{Events: []string{"?azoohook.*"}}, `events[0]: no event is known whose name is "?azoohook.*"`}, // only kazoohook names them
 		"short key":     {Settings{Type: TypeHTTP, HTTP: &HTTPSettings{URL: "http://x", Keys: []Key{Key("abc")}}}, "secret: key 1 has 3 bytes"},
 		"clear text":    {Settings{Type: TypeHTTP, HTTP: &HTTPSettings{URL: "http://user:" + secretToken + "@billing.example.com/"}}, "url: the password crosses the network in clear text"},
 	} {

@@ -24,20 +24,21 @@ const (
 // ownPrefix begins the names of the receiver's own events.
 const ownPrefix = "kazoohook."
 
-// ownPattern reports whether a pattern takes the receiver's own events.
-func ownPattern(pattern string) bool { return strings.HasPrefix(pattern, "kazoohook") }
+// takes reports whether a pattern takes events of this name. The receiver's own events
+// are taken only by patterns that begin with kazoohook, not by *.
+func takes(pattern, name string) bool {
+	return event.Wildcard(pattern, name) && (!strings.HasPrefix(name, ownPrefix) || strings.HasPrefix(pattern, "kazoohook"))
+}
 
-// selects reports whether the destination's patterns take events of this name. The
-// receiver's own events are taken only by patterns that begin with kazoohook, not by *
-// and not by default.
+// selects reports whether the destination's patterns take events of this name. Without
+// patterns it takes all but the receiver's own.
 func (d *Destination) selects(name string) bool {
-	own := strings.HasPrefix(name, ownPrefix)
 	for _, pattern := range d.Events {
-		if event.Wildcard(pattern, name) && (!own || ownPattern(pattern)) {
+		if takes(pattern, name) {
 			return true
 		}
 	}
-	return len(d.Events) == 0 && !own
+	return len(d.Events) == 0 && !strings.HasPrefix(name, ownPrefix)
 }
 
 // Matches reports whether the destination takes an event, without regard to its
