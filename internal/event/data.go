@@ -3,6 +3,7 @@ package event
 import (
 	"encoding/json"
 	"reflect"
+	"regexp"
 	"strconv"
 )
 
@@ -112,9 +113,10 @@ func (d *decoding) insert(m map[string]any, key string, value any) {
 // gregorian seconds.
 const timeSuffix = "_time"
 
-// readable adds an RFC 3339 time to each gregorian one at every level. Texts of a
-// form below the first level get the types that their names have elsewhere in the
-// table. A sent key is never overwritten.
+// readable adds an RFC 3339 time to each gregorian one at every level: to those that
+// the table names, and to others that look like one. Texts of a form below the first
+// level get the types that their names have elsewhere in the table. A sent key is never
+// overwritten.
 func readable(m map[string]any, form bool, depth int) {
 	var times []string
 	for key, v := range m {
@@ -132,7 +134,10 @@ func readable(m map[string]any, form bool, depth int) {
 			}
 			continue
 		}
-		kind := planned.nested[key]
+		kind, known := planned.nested[key]
+		if !known && looksLikeTime(key, v) {
+			kind = kindTime
+		}
 		if kind == kindTime {
 			times = append(times, key)
 		}
@@ -150,6 +155,23 @@ func readable(m map[string]any, form bool, depth int) {
 			m[key+timeSuffix] = at
 		}
 	}
+}
+
+// timeNames end the names of times: notify.missed.at, expires_at, transfer_date.
+var timeNames = regexp.MustCompile(`(^|_)(at|date|time|timestamp|created|modified|expires|expiration)$`)
+
+// looksLikeTime reports whether a value that the table doesn't know is of the years 2000
+// to 2100 in gregorian seconds: a number, or a text whose name is a time's. Telephone
+// numbers of that length are texts.
+func looksLikeTime(key string, v any) bool {
+	const year2000, year2100 = GregorianEpoch + 946684800, GregorianEpoch + 4102444800
+	text, _ := scalarText(v)
+	seconds, ok := integer(text)
+	if !ok || seconds < year2000 || seconds >= year2100 {
+		return false
+	}
+	_, number := v.(json.Number)
+	return number || timeNames.MatchString(key)
 }
 
 // typed converts a form's text to the type of its name, if it fits.

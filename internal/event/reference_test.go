@@ -126,7 +126,7 @@ const manualData = `
 - **Types.** A key of the tables below has its type in every format, form or JSON. In a form, Kazoo sends everything as text: other keys stay text at the first level; nested ones get the type that their name has elsewhere in the tables, where the value fits.
 - **Absent and empty.** What Kazoo didn't send is absent. What it sent empty, zero or false is present.
 - **Lists.** Any field may be a list where Kazoo has several values, mostly in notifications. Objects in a list are objects in both formats.
-- **Times** are gregorian seconds (Unix time + 62167219200). The same time as RFC 3339 is beside it, under the key with ` + "`_time`" + ` appended: ` + "`timestamp`, `timestamp_time`" + `. A key that Kazoo sent is never overwritten.
+- **Times** are gregorian seconds (Unix time + 62167219200). The same time as RFC 3339 is beside it, under the key with ` + "`_time`" + ` appended: ` + "`timestamp`, `timestamp_time`" + `. A key that Kazoo sent is never overwritten. A key that no table has counts as a time if its value is of the years 2000 to 2100: a number, or a text whose key ends in ` + "`at`, `date`, `time`, `timestamp`, `created`, `modified`, `expires` or `expiration`" + `.
 - **Numbers** keep the digits that Kazoo sent.
 - **Secrets** (passwords, keys, tokens, pins) are ` + "`***`" + `.
 - **Kept as it came.** A key that no table has is present as Kazoo sent it. So is a value that doesn't fit its type; ` + "`decode_error`" + ` then says so.

@@ -136,3 +136,17 @@ func TestReadableTimesOverwriteNothing(t *testing.T) {
 		check(t, body, string(appendObject(nil, e.Data)), want)
 	}
 }
+
+// TestTimesOfNoTable: a time is readable whatever its name. An id or a telephone number
+// is none.
+func TestTimesOfNoTable(t *testing.T) {
+	t.Parallel()
+	e := Decode(Route(form("notifications", "event_category=notification&event_name=missed_call&notify[missed][at]=63900000800&transfer_date=63900000900&callback=63900000900&format=63900000900")))
+	check(t, "form", string(appendObject(nil, e.Data)), `{"callback":"63900000900","event_category":"notification","event_name":"missed_call","format":"63900000900",`+
+		`"notify":{"missed":{"at":63900000800,"at_time":"2024-11-28T08:13:20Z"}},"transfer_date":"63900000900","transfer_date_time":"2024-11-28T08:15:00Z"}`)
+	r := form("notifications", `{"event_category":"notification","event_name":"missed_call","answered":63900000800,"number":"63281234567","size":62900000000,"huge":66300000000}`)
+	r.ContentType = "application/json"
+	e = Decode(Route(r))
+	check(t, "JSON", string(appendObject(nil, e.Data)), `{"answered":63900000800,"answered_time":"2024-11-28T08:13:20Z","event_category":"notification","event_name":"missed_call",`+
+		`"huge":66300000000,"number":"63281234567","size":62900000000}`)
+}
