@@ -38,7 +38,8 @@ type rates struct {
 
 const (
 	ratesDay = 24 * time.Hour
-	// ratesWork bounds the time that one answer reads events; the page asks again.
+	// ratesWork bounds the time that one answer reads events, but not the first page; the
+	// browser asks again.
 	ratesWork = 60 * time.Millisecond
 	ratesPage = 256
 	// ratesCatchUp bounds the new events to count. With more than that, counting
@@ -147,7 +148,7 @@ func (c *rates) advance(ctx context.Context, now time.Time) error {
 		clear(c.names)
 		c.low, c.high, c.begun, c.reached = last+1, last, last == 0, now
 	}
-	for end := time.Now().Add(ratesWork); time.Now().Before(end); {
+	for end := time.Now().Add(ratesWork); ; {
 		records, err := c.forward(ctx, last)
 		if err == nil && len(records) == 0 {
 			records, err = c.backward(ctx, cutoff)
@@ -161,8 +162,10 @@ func (c *rates) advance(ctx context.Context, now time.Time) error {
 		for _, r := range records {
 			c.count(r, cutoff)
 		}
+		if !time.Now().Before(end) {
+			return nil
+		}
 	}
-	return nil
 }
 
 func (c *rates) forward(ctx context.Context, last int64) ([]event.Record, error) {
