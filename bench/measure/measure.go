@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 type measurer struct {
@@ -24,6 +25,9 @@ type measurer struct {
 	capacity float64 // of the full path, requests a second
 	report   Report
 }
+
+// patience is how long what must happen may take: a machine may be busy.
+const patience = 3 * time.Minute
 
 // Run measures the parts that o asks for.
 func Run(ctx context.Context, o Options) (_ *Report, err error) {

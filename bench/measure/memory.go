@@ -102,14 +102,20 @@ func (m *measurer) stream(ctx context.Context, p *program) error {
 	if _, err := openLoop(ctx, p.public, 4, 1000, m.o.Span, &m.next); err != nil {
 		return err
 	}
-	for range m.o.Streams {
+	for left, end := m.o.Streams, time.Now().Add(patience); left > 0; {
 		select {
 		case err := <-seen:
 			if err != nil {
 				return err
 			}
-		case <-time.After(10 * time.Second):
-			return errors.New("a stream shows no event")
+			left--
+		case <-time.After(time.Second): // a stream may have begun after the events
+			if time.Now().After(end) {
+				return errors.New("a stream shows no event")
+			}
+			if _, err := openLoop(ctx, p.public, 1, 10, time.Second, &m.next); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
