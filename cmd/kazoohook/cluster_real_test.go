@@ -129,7 +129,8 @@ func (c *clusterOfProcesses) comesBackWithAnotherSetting(n *clusterProcess) {
 }
 
 // leaderIsStoppedAndContinues suspends the leader until another leads. When it
-// continues it prints no event received since then, unless it is elected again.
+// continues and knows that, it prints no event received since then, unless it is elected
+// again.
 func (c *clusterOfProcesses) leaderIsStoppedAndContinues(traffic *clusterTraffic) {
 	c.t.Helper()
 	stopped, _ := c.leader()
@@ -137,23 +138,32 @@ func (c *clusterOfProcesses) leaderIsStoppedAndContinues(traffic *clusterTraffic
 		stopped.signal(syscall.SIGCONT) // another was elected meanwhile
 		stopped, _ = c.leader()
 	}
-	suspended := time.Now()
 	c.leader(stopped)
 	c.printedByOthers(stopped)
 	until := len(stopped.log())
 	stopped.signal(syscall.SIGCONT)
 	stopped.until("it knows that it no longer leads", func() bool { return strings.Contains(stopped.log()[until:], noLonger) })
+	ended := time.Now()
+	received := func(text string) string {
+		for line := range strings.Lines(text) {
+			var e struct {
+				Event    string    `json:"event"`
+				Received time.Time `json:"received_at"`
+			}
+			if json.Unmarshal([]byte(line), &e) == nil && e.Event != "" && e.Received.After(ended) {
+				return line
+			}
+		}
+		return ""
+	}
 	traffic.more(50)
+	c.nodes[0].until("a node prints what was received since then", func() bool {
+		return slices.ContainsFunc(c.nodes, func(n *clusterProcess) bool { return received(n.log()) != "" })
+	})
 	_, since, _ := strings.Cut(stopped.log()[until:], noLonger)
 	since, _, _ = strings.Cut(since, leadsNow)
-	for line := range strings.Lines(since) {
-		var e struct {
-			Event    string    `json:"event"`
-			Received time.Time `json:"received_at"`
-		}
-		if json.Unmarshal([]byte(line), &e) == nil && e.Event != "" && e.Received.After(suspended) {
-			c.t.Errorf("a leader that was stopped prints when it continues: %s", line)
-		}
+	if line := received(since); line != "" {
+		c.t.Errorf("a leader that was stopped prints when it continues: %s", line)
 	}
 }
 

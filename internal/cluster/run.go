@@ -115,8 +115,8 @@ func (n *Node) oneTurn(ctx context.Context, term uint64, lead func(context.Conte
 		case <-time.After(electEvery):
 		}
 		if now, ok := n.election.turn(); !ok || now != term || n.Diverged() != nil {
-			n.o.Log.Info().Uint64("term", term).Msg("this node no longer leads the cluster")
 			end()
+			n.o.Log.Info().Uint64("term", term).Msg("this node no longer leads the cluster")
 			if err := <-done; err != nil && !errors.Is(err, context.Canceled) {
 				return err
 			}
