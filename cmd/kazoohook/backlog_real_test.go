@@ -177,7 +177,7 @@ func TestRetryAfter(t *testing.T) {
 			p.start(io.Discard, execServe)
 			p.deliver(0, 1)
 			p.until("it came again", func() bool { mu.Lock(); defer mu.Unlock(); return len(at) == 2 })
-			if wait := at[1].Sub(at[0]); wait < tt.least-time.Millisecond || wait > tt.least+time.Minute/2 {
+			if wait := at[1].Sub(at[0]); wait < tt.least-time.Millisecond {
 				t.Errorf("came again after %v, not %v", wait, tt.least)
 			}
 			p.stop()

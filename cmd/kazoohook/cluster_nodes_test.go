@@ -104,13 +104,19 @@ func (c *clusterOfProcesses) stop(nodes ...*clusterProcess) {
 // command runs the program with the settings of a node and returns its output.
 func (c *clusterOfProcesses) command(n *clusterProcess, args ...string) string {
 	c.t.Helper()
-	cmd := exec.CommandContext(c.t.Context(), "kazoohook", args...) //nolint:gosec // the test's own
-	cmd.Env = slices.Concat(n.environ, c.environ, c.member(n))
-	out, err := cmd.CombinedOutput()
+	out, err := c.try(n, args...)
 	if err != nil {
 		c.t.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, out)
 	}
-	return string(out)
+	return out
+}
+
+// try is command for one that may fail.
+func (c *clusterOfProcesses) try(n *clusterProcess, args ...string) (out string, err error) {
+	cmd := exec.CommandContext(c.t.Context(), "kazoohook", args...) //nolint:gosec // the test's own
+	cmd.Env = slices.Concat(n.environ, c.environ, c.member(n))
+	text, err := cmd.CombinedOutput()
+	return string(text), err
 }
 
 // deliver sends deletions: each to one node after the other until one takes it.

@@ -87,8 +87,9 @@ func (c *clusterOfProcesses) changeSettings() {
 		n.stop()
 		n.environ = append(n.environ, "HOOK_RETRIES=2")
 		c.start(n)
-		if n != leader {
-			n.until("it names the setting", func() bool { return slices.Contains(n.status().Settings, "HOOK_RETRIES") })
+		if n != leader { // if the leader is away for seconds, the others' setting becomes the cluster's
+			named := func(n *clusterProcess) bool { return slices.Contains(n.status().Settings, "HOOK_RETRIES") }
+			n.until("it names the setting", func() bool { return named(n) || named(leader) })
 		}
 		c.deliver(3)
 		c.joined()
@@ -217,7 +218,10 @@ func (c *clusterOfProcesses) rebuildLog() {
 			return s.State == "lost" && strings.Contains(s.Problem, "kazoohook cluster rebuild") && len(s.Nodes) == len(c.nodes)
 		})
 	}
-	c.command(c.nodes[0], "cluster", "rebuild")
+	c.nodes[0].until("the rebuild is ordered", func() bool { // not while a node counts as away
+		out, err := c.try(c.nodes[0], "cluster", "rebuild")
+		return err == nil || strings.Contains(out, "nothing to rebuild")
+	})
 	c.deliver(5)
 	c.whole()
 }

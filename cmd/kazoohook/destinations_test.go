@@ -61,7 +61,7 @@ func TestOnward(t *testing.T) {
 	if want := []string{"dead", "last_error", "name", "oldest_waiting_seconds", "state", "type", "waiting"}; !slices.Equal(keys, want) {
 		t.Errorf("keys %v", keys)
 	}
-	if d := offline[0]; d["name"] != "billing" || d["type"] != "http" || d["state"] != "retrying" || d["waiting"] != 5.0 || d["dead"] != 0.0 {
+	if d := offline[0]; d["name"] != "billing" || d["type"] != "http" || d["state"] == "ok" || d["waiting"] != 5.0 || d["dead"] != 0.0 {
 		t.Errorf("while it is stopped: %v", d)
 	}
 	p.start(io.Discard, execServe)
@@ -164,6 +164,7 @@ func TestDeadLetter(t *testing.T) {
 		t.Error(stdout)
 	}
 	p.until("it has arrived", func() bool { return p.destination("billing").Dead == 1 && r.got() == n-1 })
+	p.settled("billing")
 	stdout, _ = p.command(0, "dead", "--discard")
 	if !strings.Contains(stdout, "1 dead letter discarded") || p.destination("billing").Dead != 0 {
 		t.Error(stdout)

@@ -96,8 +96,8 @@ func TestReloadHookSecret(t *testing.T) {
 		func() { p.file("secret", secrets[3]) },
 	} {
 		oldest.Store(int64(i))
-		progress() // no request uses an older secret any longer
-		p.changed(`"changed":["HOOK_SECRET`, change)
+		progress()                                    // no request uses an older secret any longer
+		p.changed(`"changed":["HOOK_SECRET"`, change) // not that of HOOK_SECRET_PREVIOUS alone
 		newest.Store(int64(i + 1))
 		moved(secrets[i+1])
 		progress()
