@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -64,6 +65,7 @@ type Node struct {
 	election *election
 
 	acked   atomic.Uint64 // newest position that any node is known to have had, in the journal's epoch
+	calls   atomic.Uint64 // of Publish
 	synced  atomic.Uint64 // position up to which everything is applied and on disk
 	lost    atomic.Bool   // the log that was followed can't be found, or ends too early for this node
 	cut     atomic.Bool   // the log lacks what a node has had: cut.go
@@ -203,6 +205,8 @@ func (n *Node) Publish(ctx context.Context, id string, data []byte) (uint64, err
 	if n.lost.Load() || n.cut.Load() { // an entry would take the place of one that was acknowledged
 		return 0, fmt.Errorf("%w: %w", journal.ErrUnavailable, errLost)
 	}
+	// An entry of an earlier call may be in the log, and known: this one is another.
+	id += "-" + strconv.FormatUint(n.calls.Add(1), 10)
 	position, err := s.publish(ctx, id, data, n.acked.Load())
 	switch {
 	case errors.Is(err, errCut):

@@ -240,6 +240,12 @@ func TestLogOfThreeNodes(t *testing.T) {
 	for _, n := range []*Node{back, nodes[2]} { // neither lost what two nodes had acknowledged
 		readUntil(t, n, 1, func(e []string) bool { return slices.Contains(e, "two of three") })
 	}
+	for range 2 { // a repetition by the caller, when the earlier entry is known
+		eventually(t, "acknowledgement of the same again", func() error {
+			_, err := back.Publish(t.Context(), "again", []byte("again"))
+			return err
+		})
+	}
 	back.note(uint64(10 * total)) // as if the log had ended there before
 	eventually(t, "refusal in the place of an earlier entry", func() error {
 		if err := publish(back, "too early")(); !errors.Is(err, errCut) || !errors.Is(err, journal.ErrUnavailable) {
