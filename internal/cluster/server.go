@@ -56,16 +56,33 @@ func serve(o *Options, id identity, peers []string) (*embedded, error) {
 		e.close()
 		return nil, fmt.Errorf("start the cluster's server: %s", *why)
 	}
-	// The server starts its routes once it listens for clients, which it never does
-	// here. NATS counts this goroutine only if the server has come so far.
-	ready := make(chan struct{})
-	close(ready)
-	go s.StartRouting(ready)
-	if err := e.connect(); err != nil {
+	if err = e.listen(log.fatal); err == nil {
+		err = e.connect()
+	}
+	if err != nil {
 		e.close()
 		return nil, err
 	}
 	return e, nil
+}
+
+// listen starts the server's routes, and waits until it listens for the other nodes. A server
+// whose port is in use would have no routes, and never try again.
+func (e *embedded) listen(fatal *atomic.Pointer[string]) error {
+	// The server starts its routes once it listens for clients, which it never does
+	// here. NATS counts this goroutine only if the server has come so far.
+	ready := make(chan struct{})
+	close(ready)
+	go e.server.StartRouting(ready)
+	for end := time.Now().Add(serverStart); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if why := fatal.Load(); why != nil {
+			return fmt.Errorf("listen for the other nodes at CLUSTER_LISTEN: %s", *why)
+		}
+		if e.server.ClusterAddr() != nil {
+			return nil
+		}
+	}
+	return errors.New("the cluster's server doesn't listen for the other nodes at CLUSTER_LISTEN")
 }
 
 // serverOptions are the server's settings. Users have no passwords: only this process

@@ -3,6 +3,7 @@ package cluster
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -44,6 +45,25 @@ func TestQuestionsAreRepeated(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// TestPortInUse: a node that can't listen for the others ends: it would never try again.
+func TestPortInUse(t *testing.T) {
+	t.Parallel()
+	o := testOptions(t)[0]
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", o.Listen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	n, err := Start(t.Context(), o)
+	if err == nil {
+		_ = n.Close()
+		t.Fatal("a server without a port was started")
+	}
+	if !strings.Contains(err.Error(), "CLUSTER_LISTEN") || !strings.Contains(err.Error(), "address already in use") {
+		t.Error(err)
+	}
 }
 
 // TestServerWithoutFiles: a node whose server can't open its files, as on a full disk,
