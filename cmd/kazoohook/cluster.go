@@ -30,12 +30,14 @@ func digest(text string) string {
 	return hex.EncodeToString(sum[:16])
 }
 
+var errJoining = errors.New("this node has not joined its cluster yet")
+
 // joinCluster listens, starts this node and waits until it has joined its cluster: it
 // waits for the other nodes and for a copy of the journal. Until then requests are
 // answered 503.
 func (s *service) joinCluster(ctx context.Context) error {
 	cause := &closedJournal{dir: s.cfg.DataDir, since: time.Now()}
-	cause.set(errors.New("this node has not joined its cluster yet"))
+	cause.set(errJoining)
 	s.answerWithout(cause)
 	if err := s.listen(ctx); err != nil {
 		return err

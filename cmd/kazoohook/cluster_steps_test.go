@@ -217,6 +217,9 @@ func (c *clusterOfProcesses) rebuildLog() {
 			s := n.status()
 			return s.State == "lost" && strings.Contains(s.Problem, "kazoohook cluster rebuild") && len(s.Nodes) == len(c.nodes)
 		})
+		if _, ready := n.read(n.admin + "/readyz"); !strings.Contains(ready, "kazoohook cluster rebuild") || strings.Contains(ready, "Make room") {
+			c.t.Errorf("%s isn't ready: %s", n.name, ready)
+		}
 	}
 	c.nodes[0].until("the rebuild is ordered", func() bool { // not while a node counts as away
 		out, err := c.try(c.nodes[0], "cluster", "rebuild")

@@ -42,6 +42,8 @@ func TestClusterCheck(t *testing.T) {
 		"no quorum": {func(s *handlers.ClusterStatus) { s.Quorum, s.Nodes[1].Alive, s.Nodes[2].Alive = false, false, false },
 			"the cluster has no quorum: events can't be kept", "1 of 3 nodes are connected, which is less than a quorum"},
 		"no leader": {func(s *handlers.ClusterStatus) { s.Leader = "" }, "the cluster has no leader", "A new one is elected within 20 seconds"},
+		"joining": {func(s *handlers.ClusterStatus) { s.State, s.Leader = "copying", "" },
+			"this node of the cluster is copying the journal", "node node1 is copying the journal"},
 		"settings": {func(s *handlers.ClusterStatus) { s.State, s.Problem = "settings", "HOOKS differs" },
 			"this node of the cluster has other settings than the cluster", "node node1 has other settings than the cluster: HOOKS differs"},
 	} {
@@ -49,6 +51,9 @@ func TestClusterCheck(t *testing.T) {
 		if got.Name != "cluster" || got.OK != (c.reason == "") || got.Reason != c.reason || !strings.Contains(got.Detail, c.detail) {
 			t.Errorf("%s: %+v", name, got)
 		}
+	}
+	if got := journalCheck(errJoining, nil); got.OK || !strings.Contains(got.Detail, "The check cluster says") || strings.Contains(got.Detail, "Make room") {
+		t.Errorf("before it has joined: %+v", got)
 	}
 }
 

@@ -24,9 +24,9 @@ func clusterCheck(s handlers.ClusterStatus) handlers.Check {
 		}
 	}
 	switch {
-	case s.Problem != "":
+	case s.Problem != "" || s.State == string(cluster.StateWaiting) || s.State == string(cluster.StateCopying):
 		c.Reason = "this node of the cluster " + doing(s.State)
-		c.Detail = "node " + s.Node + " " + doing(s.State) + ": " + s.Problem
+		c.Detail = because("node "+s.Node+" "+doing(s.State), s.Problem)
 	case !s.Quorum:
 		c.Reason = "the cluster has no quorum: events can't be kept"
 		c.Detail = fmt.Sprintf("%d of %d nodes are connected, which is less than a quorum: Kazoo is asked to send events again. Start the other nodes, and look at the network between them (CLUSTER_PEERS)", alive(s), s.Size)
@@ -72,6 +72,10 @@ func journalCheck(err, trouble error) handlers.Check {
 			Detail: fmt.Sprintf("events are taken, and all that can be read are delivered, but: %v", trouble)}
 	case err == nil:
 		return handlers.Check{Name: "journal", Reason: "some requests could not be understood by a fault of this program", Detail: trouble.Error()}
+	}
+	if errors.Is(err, errJoining) {
+		return handlers.Check{Name: "journal", Reason: "events can't be kept: " + errJoining.Error(),
+			Detail: fmt.Sprintf("events can't be kept: %v. Kazoo is asked to send them again. The check cluster says what the node waits for", err)}
 	}
 	if errors.Is(err, journal.ErrStalled) {
 		return handlers.Check{Name: "journal", Reason: "events can't be kept: the disk does not answer",

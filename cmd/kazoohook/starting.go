@@ -176,10 +176,14 @@ func (s *service) awaitJournal(ctx context.Context, err error, running <-chan op
 // answerWithout sets the handlers for the time without a journal. While the secret
 // can't be read either, every request may be Kazoo's.
 func (s *service) answerWithout(j *closedJournal) {
-	common := s.common(func(context.Context) []handlers.Check {
+	common := s.common(func(ctx context.Context) []handlers.Check {
 		failed := journalCheck(j.err(), nil)
 		failed.Since = j.since
-		return []handlers.Check{{Name: "listening", OK: true}, failed}
+		checks := []handlers.Check{{Name: "listening", OK: true}, failed}
+		if s.cfg.Clustered() {
+			checks = append(checks, clusterCheck(s.clusterStatus(ctx)))
+		}
+		return checks
 	})
 	secret := s.cfg.HookSecret.Reveal()
 	registry := prometheus.NewRegistry()
