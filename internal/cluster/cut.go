@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -91,13 +92,13 @@ func (n *Node) lookAtEnd(ctx context.Context, j *journal.Journal) {
 	l := s.log
 	self.Acked, l.last = n.acked.Load(), j.Cluster().Position // the log holds at least this
 	all := append(byNode(others), self)
-	if self.Acked > l.last || n.cut.Load() { // an entry may have taken the place of one that is applied here
+	if self.Acked > l.last || n.election.silent() || n.cut.Load() { // an entry may have taken the place of one that is applied here
 		var err error
 		if l, err = s.state(ctx); err != nil || !l.final(n.o.Size, all) {
 			return
 		}
 	}
-	reason := lacking(all, l)
+	reason := cmp.Or(lacking(all, l), l.votesLost(n.o.Size, all))
 	if n.cut.Store(reason != ""); n.lost.Load() {
 		return // Read says why
 	}

@@ -110,6 +110,13 @@ func (e *election) fresh(within time.Duration) bool {
 	return e.leader == e.self && e.sent > 0 && e.now()-e.sent < within
 }
 
+// silent reports whether the log has had no tick for long.
+func (e *election) silent() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.now()-e.read > 2*electAfter
+}
+
 // current returns the newest term and the leader elected in it.
 func (e *election) current() (term uint64, leader string) {
 	e.mu.Lock()

@@ -264,6 +264,15 @@ func TestTwoDisksAreLost(t *testing.T) {
 			}
 			if later {
 				eventually(t, "journals that are open", c.allOpen)
+				eventually(t, "word of the lost disks on each node", func() error {
+					for _, r := range c.all {
+						r.again()
+						if status := r.n.Status(t.Context()); status.State != StateLost || !strings.Contains(status.Problem, "run kazoohook cluster rebuild") {
+							return errors.New(r.o.Node + ": " + status.Problem)
+						}
+					}
+					return nil
+				})
 			}
 			c.rebuild(c.all[0])
 			c.start(0, 1, 2)

@@ -139,7 +139,7 @@ func (n *Node) ShareFirst(ctx context.Context, name string, value []byte) ([]byt
 		case !errors.Is(err, journal.ErrNoQuorum):
 			return nil, err
 		}
-		n.sayWaiting(n.unready(j))
+		n.sayWaiting(n.unready(ctx, j))
 		pause(ctx, openEvery)
 	}
 }
@@ -187,7 +187,7 @@ func (n *Node) AwaitShared(ctx context.Context, name string) error {
 // awaits says what AwaitShared waits for, or returns "".
 func (n *Node) awaits(ctx context.Context, j *journal.Journal, name string) (string, error) {
 	if !j.Begun() {
-		return n.unready(j), nil
+		return n.unready(ctx, j), nil
 	}
 	founder, err := j.State(ctx, journal.FounderKey)
 	if err != nil || founder == "" || founder == n.o.Node {
@@ -201,9 +201,21 @@ func (n *Node) awaits(ctx context.Context, j *journal.Journal, name string) (str
 }
 
 // unready says why the log doesn't take commands of this node yet.
-func (n *Node) unready(j *journal.Journal) string {
-	connected := n.connected()
+func (n *Node) unready(ctx context.Context, j *journal.Journal) string {
+	others := n.others()
+	connected := len(others) + 1
+	lost := ""
+	if s := n.stream.Load(); s != nil && connected >= n.o.Size {
+		n.mu.Lock()
+		all := append(byNode(others), n.self)
+		n.mu.Unlock()
+		if l, err := s.state(ctx); err == nil {
+			lost = l.votesLost(n.o.Size, all)
+		}
+	}
 	switch {
+	case lost != "":
+		return lost
 	case connected < quorum(n.o.Size):
 		return noQuorum(connected, n.o.Size)
 	case j.Begun():

@@ -80,7 +80,7 @@ func followingNode(t *testing.T) (*Node, *memoryLog) {
 	}
 	t.Cleanup(func() { _ = j.Close() })
 	n := &Node{o: Options{Node: "n1", Size: 3, Secret: "the secret of this cluster", Log: testLog(t, "n1")},
-		id: identity{Node: "n1", ID: "a"}, state: StateReady, ended: make(chan struct{}), peers: newRegistry(time.Now)}
+		id: identity{Node: "n1", ID: "a"}, state: StateReady, ended: make(chan struct{}), peers: newRegistry(time.Now), election: newElection("n1", monotonic())}
 	n.peers.saw(view{Node: "n2", Server: "n2.b"})
 	n.journal.Store(j)
 	return n, l
@@ -154,14 +154,15 @@ func TestSharingWaits(t *testing.T) {
 	}
 }
 
-// TestUnready: the reason tells a node that is alone from one that is behind.
+// TestUnready: the reason tells a node that is alone from one that is behind, and from one
+// whose log can have no leader.
 func TestUnready(t *testing.T) {
 	t.Parallel()
 	n, l := followingNode(t)
 	j := n.journal.Load()
 	n.peers.now = func() time.Time { return time.Time{} } // nobody is away for long
 	n.peers.saw(view{Node: "n2", Server: "n2.b"})
-	if got := n.unready(j); !contains(got, "applied the cluster's log") {
+	if got := n.unready(t.Context(), j); !contains(got, "applied the cluster's log") {
 		t.Errorf("behind: %s", got)
 	}
 	l.set(0)
@@ -169,13 +170,22 @@ func TestUnready(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "beginning", func() error {
-		if got := n.unready(j); !contains(got, "a quorum acknowledges") {
+		if got := n.unready(t.Context(), j); !contains(got, "a quorum acknowledges") {
 			return errors.New(got)
 		}
 		return nil
 	})
 	n.peers.forget(peerID("n2.b"))
-	if got := n.unready(j); got != "waiting for a quorum: 1 of 3 nodes are connected" {
+	if got := n.unready(t.Context(), j); got != "waiting for a quorum: 1 of 3 nodes are connected" {
 		t.Errorf("alone: %s", got)
+	}
+	n.self.Server = "n1.a"
+	n.peers.saw(view{Node: "n2", Server: "n2.c"})
+	n.peers.saw(view{Node: "n3", Server: "n3.c"})
+	for _, leader := range []string{"", "n2.b"} {
+		n.stream.Store(&stream{js: answerOf(90, leader, "n1.a", "n2.lost", "n3.lost"), size: 3})
+		if got := n.unready(t.Context(), j); contains(got, "run kazoohook cluster rebuild") != (leader == "") {
+			t.Errorf("without the others' disks, with the leader %q: %s", leader, got)
+		}
 	}
 }

@@ -90,6 +90,15 @@ func (l logState) final(size int, all []view) bool {
 	return l.leader || len(all) >= size && l.votes(all) < quorum(size)
 }
 
+// votesLost says that the log can have no leader any more, or returns "". While a node is
+// missing, nobody knows.
+func (l logState) votesLost(size int, all []view) string {
+	if l.leader || len(all) < size || len(l.voters) < quorum(size) || l.votes(all) >= quorum(size) {
+		return ""
+	}
+	return "all nodes are connected, and a quorum has other disks than those that keep the cluster's log: start them with the DATA_DIRs that they had, or, if these are lost, " + advice
+}
+
 func newEpoch() string { return strings.ToLower(rand.Text()) }
 
 // state reads the stream's state. Without a stream the error is errNoStream; other
