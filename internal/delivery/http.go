@@ -167,7 +167,10 @@ func (s *httpSender) read(r *http.Response, stop context.CancelFunc) string {
 		_ = body.Close()
 		return ""
 	}
-	timer := time.AfterFunc(s.drainFor, stop)
+	timer := time.AfterFunc(s.drainFor, func() {
+		stop()
+		_ = body.Close() // over HTTP/2, stop alone does nothing while the server doesn't read our request
+	})
 	defer timer.Stop()
 	var start []byte
 	var err error

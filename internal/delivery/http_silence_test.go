@@ -46,6 +46,32 @@ func TestAnswersWithoutEnd(t *testing.T) {
 	}
 }
 
+// TestAnswerBeforeBody: over HTTP/2, an answer without an end that comes before the
+// event is read ends the attempt, and its status counts.
+func TestAnswerBeforeBody(t *testing.T) {
+	t.Parallel()
+	ours := newAuthority(t, "ours")
+	server := ours.secure(t, time.Now().Add(time.Hour), false, func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusOK)
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	})
+	t.Cleanup(server.CloseClientConnections)
+	s := sender(t, HTTPSettings{URL: server.URL, CA: ours.pem})
+	m := message()
+	m.Body = make([]byte, 8<<20) // more than is sent before the server reads
+	result := make(chan Result, 1)
+	go func() { result <- s.Send(t.Context(), m) }()
+	select {
+	case r := <-result:
+		if r.Err != nil || r.Status != "200 OK" {
+			t.Errorf("%+v", r)
+		}
+	case <-time.After(wait):
+		t.Error("the attempt doesn't end")
+	}
+}
+
 // TestNoAnswer lists the attempts that end without a status.
 func TestNoAnswer(t *testing.T) {
 	t.Parallel()
