@@ -9,9 +9,10 @@ import (
 	"kazoohook/internal/event"
 )
 
-// pathOf returns the path as it was sent, with unreserved characters decoded, which
-// a proxy may have percent-encoded (RFC 3986, 6.2.2.2: %7E is ~). Nothing else is
-// decoded: an encoded slash stays encoded, and dot segments stay.
+// pathOf returns the path as it was sent, in RFC 3986's normal form for percent
+// encoding, because proxies differ (6.2.2.1: %c3 is %C3, as Apache writes it; 6.2.2.2:
+// %7E is ~). Nothing else is decoded: an encoded slash stays encoded, and dot segments
+// stay.
 func pathOf(u *url.URL) string {
 	path := u.EscapedPath()
 	if !strings.Contains(path, "%") {
@@ -20,8 +21,12 @@ func pathOf(u *url.URL) string {
 	b := make([]byte, 0, len(path))
 	for i := 0; i < len(path); i++ {
 		if path[i] == '%' && i+2 < len(path) {
-			if c, ok := unhex(path[i+1], path[i+2]); ok && unreserved(c) {
-				b = append(b, c)
+			if c, ok := unhex(path[i+1], path[i+2]); ok {
+				if unreserved(c) {
+					b = append(b, c)
+				} else {
+					b = append(b, strings.ToUpper(path[i:i+3])...)
+				}
 				i += 2
 				continue
 			}

@@ -21,6 +21,10 @@ func mustParse(t *testing.T, s string) *url.URL {
 func TestPathOfPublicURL(t *testing.T) {
 	t.Parallel()
 	for public, paths := range map[string]map[string]int{
+		"https://x.example/bücher x": {
+			"/b%C3%BCcher%20x/kazoo/S/object": 200, "/b%c3%bccher%20x/kazoo/S/object": 200, "/b\u00fccher%20x/kazoo/S/object": 200, "/kazoo/S/object": 200,
+			"/bucher%20x/kazoo/S/object": 404,
+		},
 		"https://x.example/hooks": {
 			"/kazoo/S/object": 200, "/hooks/kazoo/S/object": 200, "/h%6Foks/%6bazoo/S/object": 200, "/healthz": 200, "/hooks/healthz": 200,
 			"/hooks/readyz": 200, "/hooks/hooks/kazoo/S/object": 404, "/hook/kazoo/S/object": 404, "/hooks/kazoo/wrong/object": 404,
