@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -30,7 +32,7 @@ func (c *deadCmd) Run(ctx context.Context, e *env) error {
 	}
 	if c.Discard {
 		return withService(cfg, "dead --discard", func(a *admin) error {
-			if err := c.confirm(ctx, a); err != nil {
+			if err := errors.Join(a.knows(ctx, c.Destination), c.confirm(ctx, a)); err != nil {
 				return err
 			}
 			var done struct{ Discarded int }
@@ -42,6 +44,9 @@ func (c *deadCmd) Run(ctx context.Context, e *env) error {
 		})
 	}
 	return e.withAdmin(ctx, cfg, func(a *admin) error {
+		if err := a.knows(ctx, c.Destination); err != nil {
+			return err
+		}
 		list, err := a.dead(ctx, c.Destination)
 		if err != nil {
 			return err
@@ -73,6 +78,22 @@ func (c *deadCmd) confirm(ctx context.Context, a *admin) error {
 		return nil
 	}
 	return usageError(fmt.Errorf("several destinations have dead letters (%s): say which with --destination, or add --all to end them all", strings.Join(have, ", ")))
+}
+
+// knows returns an error if no destination has the name, not even a removed one. "" is
+// none.
+func (a *admin) knows(ctx context.Context, name string) error {
+	if name == "" {
+		return nil
+	}
+	var all []handlers.Destination
+	if err := a.get(ctx, "/api/destinations", url.Values{"removed": {"true"}}, &all); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(all, func(d handlers.Destination) bool { return d.Name == name }) {
+		return nil
+	}
+	return fmt.Errorf("there is no destination %q; kazoohook destinations lists them", name)
 }
 
 // dead reads all dead letters, by destination and seq.

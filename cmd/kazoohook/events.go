@@ -40,8 +40,8 @@ func (f filters) values() url.Values {
 
 // noteUnknown names the patterns that match no known event. Such events may exist:
 // other applications have hooks of their own, and events are named after them.
-func (f filters) noteUnknown(w io.Writer) error {
-	for _, pattern := range f.Event {
+func noteUnknown(w io.Writer, patterns ...string) error {
+	for _, pattern := range patterns {
 		if slices.ContainsFunc(event.Names(), func(name string) bool { return event.Wildcard(pattern, name) }) {
 			continue
 		}
@@ -70,7 +70,7 @@ func (c *eventsCmd) Run(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	if err := c.noteUnknown(e.stderr); err != nil {
+	if err := noteUnknown(e.stderr, c.Event...); err != nil {
 		return err
 	}
 	v := c.values()

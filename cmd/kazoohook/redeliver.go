@@ -33,6 +33,11 @@ func (c *redeliverCmd) Run(ctx context.Context, e *env) error {
 	case c.EventID == "" && !c.Dead && c.From == "":
 		return usageError(errors.New("say which events: --dead, --event-id ID or --from TIME"))
 	}
+	if c.Event != "" {
+		if err := noteUnknown(e.stderr, c.Event); err != nil {
+			return err
+		}
+	}
 	body := map[string]any{"destination": c.Destination, "dead": c.Dead, "event_id": c.EventID, "from": c.From, "to": c.To, "event": c.Event, "dry_run": c.DryRun}
 	return withService(cfg, "redeliver", func(a *admin) error {
 		var res handlers.RedeliverResult

@@ -35,7 +35,7 @@ func (c *tailCmd) Run(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	if err := c.noteUnknown(e.stderr); err != nil {
+	if err := noteUnknown(e.stderr, c.Event...); err != nil {
 		return err
 	}
 	return withService(cfg, "tail", func(a *admin) error { return c.follow(ctx, e, a) })

@@ -153,6 +153,21 @@ func TestNoSuchEvent(t *testing.T) {
 		if code != 0 || strings.Contains(stderr, "no event is known") != said {
 			t.Errorf("%s: code %d, %s", args, code, stderr)
 		}
+		if _, stderr, _ = program(t, environ, "redeliver", "--destination", "x", "--from", "1h", "--event", args); strings.Contains(stderr, "no event is known") != said {
+			t.Errorf("redeliver %s: %s", args, stderr)
+		}
+	}
+}
+
+// TestNoSuchDestination: a misspelt name is no destination without dead letters.
+func TestNoSuchDestination(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	for _, more := range [][]string{nil, {"--discard"}, {"--format", "json"}} {
+		stdout, stderr, code := program(t, []string{"ADMIN_ADDR=" + strings.TrimPrefix(s.admin, "http://")}, append([]string{"dead", "--destination", "biling"}, more...)...)
+		if code != codeFailed || stdout != "" || !strings.Contains(stderr, `there is no destination "biling"`) {
+			t.Errorf("%v: code %d, %q %q", more, code, stdout, stderr)
+		}
 	}
 }
 
