@@ -55,6 +55,7 @@ func TestACMERules(t *testing.T) {
 	}{
 		"all":           {[]string{domains, "ACME_EMAIL=ops@example.com", "ACME_CA=https://ca.example.com/dir", "ACME_CA_FILE=" + roots, "ACME_HTTP_ADDR=off"}, nil},
 		"wildcard":      {[]string{"ACME_DOMAINS=*.example.com"}, []string{`ACME_DOMAINS: "*.example.com" is a wildcard, for which a CA asks DNS; name each host, or use TLS_CERT_FILE`}},
+		"only a dot":    {[]string{"PUBLIC_URL=", "ACME_DOMAINS=hooks.example.com."}, []string{`ACME_DOMAINS: "hooks.example.com." is not a host name in DNS; use e.g. hooks.example.com`}},
 		"address":       {[]string{"ACME_DOMAINS=192.0.2.1"}, []string{`ACME_DOMAINS: "192.0.2.1" is not a host name in DNS; use e.g. hooks.example.com`}},
 		"one label":     {[]string{"ACME_DOMAINS=hooks.example.com,localhost"}, []string{`ACME_DOMAINS: "localhost" is not a host name in DNS; use e.g. hooks.example.com`}},
 		"URL":           {[]string{"ACME_DOMAINS=https://hooks.example.com"}, []string{`ACME_DOMAINS: "https://hooks.example.com" is not a host name in DNS; use e.g. hooks.example.com`}},

@@ -135,7 +135,9 @@ func (v *validator) publicURL() {
 	const use = "use the address under which Kazoo reaches this service, e.g. https://hooks.example.com"
 	u := v.PublicURL
 	if u == nil {
-		v.fail("PUBLIC_URL", "", "is missing; %s", use)
+		if !v.bad["ACME_DOMAINS"] { // its first name was meant
+			v.fail("PUBLIC_URL", "", "is missing; %s", use)
+		}
 		return
 	}
 	if isLocal(u) {

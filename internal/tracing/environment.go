@@ -1,8 +1,11 @@
 package tracing
 
 import (
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -91,6 +94,22 @@ func Problems(getenv func(string) string) (problems []string) {
 	given(numbers, func(n, v string) {
 		if i, err := strconv.Atoi(v); err != nil || i < 0 {
 			say(n, v, "is not a whole number from 0")
+		}
+	})
+	given(slices.Concat(otlp("CERTIFICATE"), otlp("CLIENT_CERTIFICATE"), otlp("CLIENT_KEY")), func(n, v string) {
+		switch content, err := os.ReadFile(v); { //nolint:gosec // the operator names it
+		case err != nil:
+			say(n, v, "can't be read: %v", errors.Unwrap(err))
+		case !strings.HasSuffix(n, "_KEY") && !x509.NewCertPool().AppendCertsFromPEM(content):
+			say(n, v, "holds no certificate; use a file of PEM certificates")
+		}
+	})
+	given([]string{"OTEL_RESOURCE_ATTRIBUTES"}, func(n, v string) {
+		for pair := range strings.SplitSeq(v, ",") {
+			if key, _, ok := strings.Cut(pair, "="); !ok || strings.TrimSpace(key) == "" {
+				say(n, v, "holds something that isn't name=value; use name=value,name=value")
+				return
+			}
 		}
 	})
 	problems = append(problems, samplerProblems(getenv)...)

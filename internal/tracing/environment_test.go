@@ -63,6 +63,12 @@ func TestProblems(t *testing.T) {
 		"OTEL_PROPAGATORS=b3":                              `OTEL_PROPAGATORS: "b3" names one that is not supported; use tracecontext or none`,
 		"OTEL_PROPAGATORS=tracecontext,baggage":            "",
 		"OTEL_SERVICE_NAME=mine":                           "",
+		"OTEL_EXPORTER_OTLP_CERTIFICATE=/no/such/ca.pem":   `OTEL_EXPORTER_OTLP_CERTIFICATE: "/no/such/ca.pem" can't be read: no such file or directory`,
+		"OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY=/":           `OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY: "/" can't be read: is a directory`,
+		"OTEL_EXPORTER_OTLP_CERTIFICATE=doc.go":            `OTEL_EXPORTER_OTLP_CERTIFICATE: "doc.go" holds no certificate; use a file of PEM certificates`,
+		"OTEL_EXPORTER_OTLP_CLIENT_KEY=doc.go":             "",
+		"OTEL_RESOURCE_ATTRIBUTES=production":              `OTEL_RESOURCE_ATTRIBUTES: "production" holds something that isn't name=value; use name=value,name=value`,
+		"OTEL_RESOURCE_ATTRIBUTES=a=b,c=d":                 "",
 	} {
 		var list []string
 		if want != "" {
