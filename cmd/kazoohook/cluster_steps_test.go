@@ -217,9 +217,13 @@ func (c *clusterOfProcesses) rebuildLog() {
 			s := n.status()
 			return s.State == "lost" && strings.Contains(s.Problem, "kazoohook cluster rebuild") && len(s.Nodes) == len(c.nodes)
 		})
-		if _, ready := n.read(n.admin + "/readyz"); !strings.Contains(ready, "kazoohook cluster rebuild") || strings.Contains(ready, "Make room") {
-			c.t.Errorf("%s isn't ready: %s", n.name, ready)
-		}
+		n.until("/readyz says so", func() bool { // while the servers elect, the node waits for that
+			_, ready := n.read(n.admin + "/readyz")
+			if strings.Contains(ready, "Make room") {
+				c.t.Fatalf("%s isn't ready: %s", n.name, ready)
+			}
+			return strings.Contains(ready, "kazoohook cluster rebuild")
+		})
 	}
 	c.nodes[0].until("the rebuild is ordered", func() bool { // not while a node counts as away
 		out, err := c.try(c.nodes[0], "cluster", "rebuild")
