@@ -43,11 +43,23 @@ func TestGone(t *testing.T) {
 	})
 }
 
-// TestGoneBeforeResume: HTTP 410 to an attempt that began before a person resumed the
-// destination doesn't pause it. The event is attempted again.
-func TestGoneBeforeResume(t *testing.T) {
+// TestGoneBefore: HTTP 410 to an attempt that began before a person resumed the
+// destination, or changed its settings, doesn't pause it. The event is attempted again.
+func TestGoneBefore(t *testing.T) {
 	t.Parallel()
-	for name, want := range map[string]journal.Pause{"repaired": journal.NotPaused, "still gone": journal.PausedByRecipient} {
+	resume := func(t *testing.T, w *world) {
+		if err := w.e.Resume(t.Context(), "d"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, tt := range map[string]struct {
+		order func(*testing.T, *world)
+		want  journal.Pause
+	}{
+		"resumed":               {resume, journal.NotPaused},
+		"resumed, still gone":   {resume, journal.PausedByRecipient},
+		"settings have changed": {func(t *testing.T, w *world) { w.set(dest(t, "d", func(s *Settings) { s.Concurrency = 7 })) }, journal.NotPaused},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
@@ -55,7 +67,7 @@ func TestGoneBeforeResume(t *testing.T) {
 				f, began := w.fake("d"), time.Now()
 				f.takes = 5 * time.Second
 				f.set(func(m *Message) Result {
-					if want == journal.NotPaused && m.At.Sub(began) >= 3*time.Second {
+					if tt.want == journal.NotPaused && m.At.Sub(began) >= 3*time.Second {
 						return Result{}
 					}
 					return Result{Err: errFails, Answered: true, Pause: true}
@@ -63,11 +75,9 @@ func TestGoneBeforeResume(t *testing.T) {
 				w.run(dest(t, "d"))
 				w.edits("a", "b")
 				pass(3 * time.Second)
-				if err := w.e.Resume(t.Context(), "d"); err != nil {
-					t.Fatal(err)
-				}
+				tt.order(t, w)
 				pass(time.Hour)
-				same(t, "paused by", w.status("d").PausedBy, want)
+				same(t, "paused by", w.status("d").PausedBy, tt.want)
 				same(t, "attempts", len(f.all()), 4)
 			})
 		})

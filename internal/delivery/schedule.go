@@ -86,7 +86,7 @@ func (r *runner) failed(a *attempt, o *journal.Outcome) {
 	case a.result.Pause: // the event keeps waiting
 		o.Uncounted = true
 		it.due = now
-		if r.paused != journal.PausedByPerson && a.resumed == r.resumed { // a resume outranks earlier attempts
+		if r.paused != journal.PausedByPerson && a.resumed == r.resumed && a.sender == r.sender { // a resume, or new settings, outrank earlier attempts
 			r.turn(journal.PausedByRecipient)
 		}
 		return
