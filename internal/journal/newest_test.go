@@ -128,6 +128,51 @@ func TestLostHiddenEvents(t *testing.T) {
 	}
 }
 
+// The first days of a journal may be in SQLite's log alone. Without that log the database
+// is empty, like a new one. If all of it was moved away, a new one is wanted.
+func TestLostWhole(t *testing.T) {
+	t.Parallel()
+	const wal = FileName + "-wal"
+	for name, c := range map[string]struct {
+		hidden bool
+		harm   func(t *testing.T, dir string)
+		want   string // in the log; "" nothing is logged
+	}{
+		"log lost":           {false, func(t *testing.T, dir string) { remove(t, dir, wal) }, `"lost_at_least":3,`},
+		"log lost, no event": {true, func(t *testing.T, dir string) { remove(t, dir, wal) }, `"lost_commands_at_least":4,`},
+		"log empty":          {false, func(t *testing.T, dir string) { patch(t, filepath.Join(dir, wal), func([]byte) []byte { return nil }) }, `"lost_at_least":3,`},
+		"begin of log damaged": {false, func(t *testing.T, dir string) {
+			patch(t, filepath.Join(dir, wal), func(b []byte) []byte { b[40] ^= 1; return b })
+		}, `"lost_at_least":3,`},
+		"all of it, moved away": {false, func(t *testing.T, dir string) { remove(t, dir, wal); remove(t, dir, FileName) }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			j := openTest(t, Options{})
+			for i := range int64(3) {
+				r := sample(i, event.Created)
+				r.Hidden = c.hidden
+				mustAppend(t, j, r)
+			}
+			dir := t.TempDir()
+			copyFiles(t, j.opt.Dir, dir)
+			c.harm(t, dir)
+			var log bytes.Buffer
+			k := openTest(t, Options{Dir: dir, Log: zerolog.New(zerolog.SyncWriter(&log))})
+			if k.Name() == j.Name() || !strings.Contains(log.String(), c.want) || (log.Len() > 0) != (c.want != "") {
+				t.Errorf("%q after %q: %s", k.Name(), j.Name(), log.String())
+			}
+			skips := c.want != "" && !c.hidden
+			if a := mustAppend(t, k, sample(9, event.Deleted)); skips != (a.Seq > 3+integrity.SkipAtLeast) || !skips && a.Seq != 1 {
+				t.Errorf("goes on with %d", a.Seq)
+			}
+			if got := follow(t, k); len(got) != 1 {
+				t.Errorf("%d events", len(got))
+			}
+		})
+	}
+}
+
 func remove(t *testing.T, dir, name string) {
 	t.Helper()
 	if err := os.Remove(filepath.Join(dir, name)); err != nil {

@@ -123,7 +123,8 @@ func (j *Journal) start(ctx context.Context) (err error) {
 	if err := cmp.Or(integrity.Unfinished(j.opt.Dir), database.Orphaned(j.path)); err != nil {
 		return err
 	}
-	if _, err := os.Stat(j.path); errors.Is(err, os.ErrNotExist) && j.opt.Import != nil {
+	_, there := os.Stat(j.path)
+	if errors.Is(there, os.ErrNotExist) && j.opt.Import != nil {
 		if err := j.opt.Import(ctx, j.opt.Dir); err != nil {
 			return err
 		}
@@ -136,7 +137,7 @@ func (j *Journal) start(ctx context.Context) (err error) {
 		return err
 	}
 	w := &writer{j: j, c: c, mode: syncNow, tx: newTx(j, c)}
-	clean, err := w.begin(ctx)
+	clean, err := w.begin(ctx, there == nil)
 	if err != nil {
 		return errors.Join(err, c.Close())
 	}
@@ -156,24 +157,21 @@ func (j *Journal) start(ctx context.Context) (err error) {
 }
 
 // begin reads where the journal ends and compares that with what the file newest
-// says.
-func (w *writer) begin(ctx context.Context) (clean bool, err error) {
+// says, unless the database wasn't there: whoever moves it away begins anew.
+func (w *writer) begin(ctx context.Context, there bool) (clean bool, err error) {
 	j := w.j
 	if err := tables.Migrate(ctx, w.c); err != nil {
 		return false, err
 	}
 	said, ok, err := integrity.ReadNewest(filepath.Join(j.opt.Dir, integrity.NewestName))
-	if err != nil {
-		return false, err
-	}
-	end, err := j.load(ctx, w.c)
-	if err != nil {
+	end, unread := j.load(ctx, w.c)
+	if err := cmp.Or(err, unread); err != nil {
 		return false, err
 	}
 	if j.opt.Cluster != nil {
 		return said.Closed, w.beginLog(ctx, end)
 	}
-	verdict := w.judge(ctx, said, ok, end)
+	verdict := w.judge(ctx, said, ok && (there || j.Name() != ""), end)
 	end.at.Number = max(end.at.Number, said.Number)
 	if err := w.identify(verdict, end); err != nil {
 		return false, err
@@ -232,7 +230,7 @@ func (w *writer) identify(v integrity.Verdict, e end) error {
 	if err != nil {
 		return err
 	}
-	if j.Name() != "" {
+	if j.Name() != "" || v.Lost > 0 || v.Commands > 0 {
 		v.Log(j.opt.Log, last)
 		j.damage.Lost(v.Lost)
 	}

@@ -258,7 +258,10 @@ func TestJudge(t *testing.T) {
 		"commands are lost": {Newest{Seq: 5, Number: 99, Name: same, Synced: number + 3}, true, same, 5, true,
 			Verdict{Next: 5 + SkipAtLeast, Commands: 3, Skip: Range{6, 5 + SkipAtLeast}}},
 		"commands that weren't synced are lost": {Newest{Seq: 5, Number: 99, Name: same, Synced: number}, true, same, 5, false, Verdict{Next: 5}},
-		"all events are lost":                   {Newest{Seq: 7, Name: "other"}, true, "", 0, true, Verdict{}},
+		"nothing was stored yet":                {Newest{Name: "other"}, true, "", 0, true, Verdict{}},
+		"everything is lost": {Newest{Seq: 7, Name: "other", Synced: number}, true, "", 0, true,
+			Verdict{Next: 7 + SkipAtLeast, Lost: 7, Skip: Range{1, 7 + SkipAtLeast}}},
+		"everything is lost, no event": {Newest{Name: "other", Synced: number + 9}, true, "", 0, true, Verdict{Commands: 9}},
 	} {
 		v := Judge(c.said, c.ok, c.name, c.last, number)
 		if (v.Name != c.name) != c.renamed || len(v.Name) != 8 {

@@ -115,14 +115,14 @@ type Verdict struct {
 	Skip     Range  // numbers that are skipped; zero: none
 }
 
-// Judge compares the last number of the journal called name ("": it is new), and that of
+// Judge compares the last number of the journal called name ("": it is empty), and that of
 // its last command, with what the file newest said, if ok. If its numbers can't be
 // compared with earlier ones, or it lacks anything, the journal gets a new name. It then
 // goes on with numbers that, as far as the file says, were never given.
 func Judge(said Newest, ok bool, name string, last, number int64) Verdict {
 	v := Verdict{Name: name, Next: last}
 	switch {
-	case name == "":
+	case name == "" && (!ok || said.Seq == 0 && said.Synced == 0): // it is new
 		v.Name = NewName()
 		return v
 	case ok && said.Name == name && said.Seq <= last && said.Synced <= number, !ok && last == 0:
@@ -134,7 +134,7 @@ func Judge(said Newest, ok bool, name string, last, number int64) Verdict {
 		v.Lost = max(0, said.Seq-last)
 		v.Skip = Range{last + 1, v.Next}
 	}
-	if ok && said.Name == name {
+	if ok && (name == "" || said.Name == name) {
 		v.Commands = max(0, said.Synced-number)
 	}
 	return v
