@@ -57,6 +57,10 @@ type RecoverStats struct {
 	Unrecoverable int       `json:"unrecoverable"`       // lost events whose body Kazoo doesn't keep (GET hooks)
 	ArchivedGaps  int       `json:"archived_gaps"`       // months whose record Kazoo no longer has
 	CheckedTo     time.Time `json:"checked_to,omitzero"` // the record was read up to here
+
+	// While the record can't be read although the hooks can.
+	FailingSince time.Time `json:"failing_since,omitzero"`
+	Error        string    `json:"error,omitempty"`
 }
 
 // ResyncStats counts what comparisons of Kazoo's objects found since the start.

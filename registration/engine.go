@@ -178,7 +178,8 @@ func (e *Engine) Saw(ctx context.Context, pass int, hooks []Sighting) {
 
 // afterPass runs after each pass of the reconciler. If a hook fires again, the next
 // pass follows soon and proves it.
-func (e *Engine) afterPass(context.Context, bool) (next Next) {
+func (e *Engine) afterPass(_ context.Context, ok bool) (next Next) {
+	e.Recoverer.passed(ok)
 	e.mu.Lock()
 	if !e.saw {
 		e.proofs.missed()

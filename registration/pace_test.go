@@ -24,8 +24,10 @@ func TestPaceOfPasses(t *testing.T) {
 			func(b *bubble) { b.kazoo.fail = nil },
 		},
 		"the hooks": {
-			func(b *bubble) { b.kazoo.away = errBroken },
-			func(b *bubble) { b.kazoo.away = nil },
+			func(b *bubble) {
+				b.kazoo.away, b.kazoo.fail = errBroken, func(time.Time, time.Time) error { return errBroken }
+			},
+			func(b *bubble) { b.kazoo.away, b.kazoo.fail = nil, nil },
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -54,6 +56,9 @@ func TestPaceOfPasses(t *testing.T) {
 				b.kazoo.set(func() { passes, details = b.Reconciler.Status().Runs-passes, b.kazoo.details-details })
 				if passes > 2*int(long/interval) || details > 10*passes+hooks {
 					t.Errorf("%d passes in %s read %d hooks", passes, long, details)
+				}
+				if s := b.Recoverer.Stats(); s.Failures == 0 || s.FailingSince.IsZero() == (name == "the record") {
+					t.Errorf("the record: %+v", s)
 				}
 				b.kazoo.set(func() { tc.ends(b) })
 				<-time.After(2 * interval)
@@ -129,6 +134,9 @@ func TestComparisonWithoutProof(t *testing.T) {
 						t.Errorf("enabled %v, %d outages", b.kazoo.hooks[0].Enabled, b.Outages())
 					}
 				})
+				if s := b.Recoverer.Stats(); s.FailingSince.IsZero() == (b.kazoo.fail != nil) || (s.Error == "") == (b.kazoo.fail != nil) {
+					t.Errorf("the record: %+v", s)
+				}
 				<-time.After(time.Hour)
 				if n := b.kazoo.listings(); n != before+1 {
 					t.Errorf("compared %d times after the outage, want once", n-before)

@@ -61,6 +61,7 @@ type Recoverer struct {
 	secrets []string // from the options, and later ones
 	stats   RecoverStats
 	whole   bool // the next run reads all of the last hour and a half
+	blind   bool // the last pass over the hooks failed
 }
 
 // RecoverStats counts what was recovered since the start.
@@ -72,6 +73,11 @@ type RecoverStats struct {
 	Unrecoverable int       `json:"unrecoverable"`       // lost events whose body Kazoo doesn't keep (GET hooks)
 	ArchivedGaps  int       `json:"archived_gaps"`       // months whose record Kazoo no longer has
 	CheckedTo     time.Time `json:"checked_to,omitzero"` // the record was read up to here
+
+	// While the record, or a part of it, can't be read although the hooks can: since
+	// when, and why.
+	FailingSince time.Time `json:"failing_since,omitzero"`
+	Error        string    `json:"error,omitempty"`
 }
 
 // NewRecoverer returns a Recoverer; nothing happens before RunOnce.
@@ -128,6 +134,30 @@ func (r *Recoverer) RunOnce(ctx context.Context, account string) (fresh []crossb
 	return fresh, more, nil
 }
 
+// passed notes whether the last pass over the hooks succeeded. If it didn't, its error
+// says what is wrong.
+func (r *Recoverer) passed(ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.blind = !ok; r.blind {
+		r.stats.FailingSince, r.stats.Error = time.Time{}, ""
+	}
+}
+
+// fails records whether the record can be read.
+func (r *Recoverer) fails(ctx context.Context, err error) {
+	r.count(func(s *RecoverStats) {
+		switch {
+		case err == nil || r.blind:
+			s.FailingSince, s.Error = time.Time{}, ""
+		case ctx.Err() == nil:
+			if s.Error = err.Error(); s.FailingSince.IsZero() {
+				s.FailingSince = r.opts.Now().UTC()
+			}
+		}
+	})
+}
+
 // Unread returns the end, by our clock, of the newest part of the record that the
 // last run could not read; zero: it read everything. Everything after Unread was
 // read.
@@ -156,6 +186,7 @@ func (r *Recoverer) runOnce(ctx context.Context, account string) ([]crossbar.Att
 	r.reading.recognise(ours)
 	from := r.start(last, at)
 	got, readErr := r.read(ctx, account, from, at, ours)
+	r.fails(ctx, readErr)
 	for i := range got.fresh {
 		if got.fresh[i].Time.IsZero() {
 			got.fresh[i].Time = at.Kazoo // an attempt without a time counts as new

@@ -18,9 +18,10 @@ type readyChecks struct {
 		Trouble() error
 	}
 	status    func() registration.Status
-	consumers func() []*consumer.Consumer   // nil: none
-	failing   func() []registration.Failing // nil: nothing
-	interval  time.Duration                 // between two passes over the hooks
+	consumers func() []*consumer.Consumer      // nil: none
+	failing   func() []registration.Failing    // nil: nothing
+	recovered func() registration.RecoverStats // likewise
+	interval  time.Duration                    // between two passes over the hooks
 
 	cluster  func() handlers.ClusterStatus                  // nil: a single node
 	leads    func() bool                                    // likewise
@@ -108,7 +109,7 @@ func (r *readyChecks) checks(context.Context) []handlers.Check {
 // ofLeader makes the checks that only the leader of a cluster can make.
 func (r *readyChecks) ofLeader() []handlers.Check {
 	now, status := r.now(), r.status()
-	return []handlers.Check{r.kazooCheck(status, now), hooksCheck(status), consumersCheck(r.running(), now), r.objectsCheck(now)}
+	return []handlers.Check{r.kazooCheck(status, now), hooksCheck(status), consumersCheck(r.running(), now), r.objectsCheck(now), r.attemptsCheck(now)}
 }
 
 // askLeader asks the leader for its checks. While there is no leader, the last ones

@@ -200,3 +200,17 @@ func (r *readyChecks) objectsCheck(now time.Time) handlers.Check {
 		Detail: "Kazoo can't be asked for some objects, so a deletion that no webhook reports is not found there; everything else goes on. " +
 			"Look at Kazoo's log, or at the rights of the login; it is tried again by itself. " + strings.Join(why, "; ") + more}
 }
+
+// attemptsCheck fails if Kazoo's record of failed attempts can't be read.
+func (r *readyChecks) attemptsCheck(now time.Time) handlers.Check {
+	var s registration.RecoverStats
+	if r.recovered != nil {
+		s = r.recovered()
+	}
+	if s.FailingSince.IsZero() || now.Sub(s.FailingSince) < failingAfter {
+		return handlers.Check{Name: "attempts", OK: true}
+	}
+	return handlers.Check{Name: "attempts", Reason: "Kazoo's record of failed attempts can't be read", Since: s.FailingSince,
+		Detail: "Kazoo's record of failed attempts can't be read, so what Kazoo could not deliver is not recovered; everything else goes on. " +
+			"Look at Kazoo's log, or at the rights of the login; it is tried again by itself. " + s.Error}
+}

@@ -51,6 +51,7 @@ func TestReadyChecks(t *testing.T) {
 		started        time.Duration // how long ago
 		journal        error
 		failing        []registration.Failing
+		recovered      registration.RecoverStats
 		fails          string // name of the check, "" for none
 		reason, detail string
 		since          time.Duration // how long ago
@@ -94,8 +95,13 @@ func TestReadyChecks(t *testing.T) {
 		"many fail": {interval: time.Minute, status: well(func(*registration.Status) {}),
 			failing: slices.Repeat([]registration.Failing{{Account: "stuck", Type: "user", Since: ago(time.Hour), Error: "500"}}, 5),
 			fails:   "objects", reason: "the objects of some accounts", detail: "and 2 more", since: time.Hour},
+		"the record has just begun to fail": {interval: time.Minute, status: well(func(*registration.Status) {}),
+			recovered: registration.RecoverStats{FailingSince: ago(59 * time.Second), Error: "500"}},
+		"the record can't be read": {interval: time.Minute, status: well(func(*registration.Status) {}),
+			recovered: registration.RecoverStats{FailingSince: ago(time.Hour), Error: "500 datastore_fault"},
+			fails:     "attempts", reason: "Kazoo's record of failed attempts can't be read", detail: "is not recovered; everything else goes on. Look at Kazoo's log, or at the rights of the login; it is tried again by itself. 500 datastore_fault", since: time.Hour},
 	} {
-		r := &readyChecks{journal: journalHealth{tc.journal}, failing: func() []registration.Failing { return tc.failing }, status: func() registration.Status { return tc.status }, interval: tc.interval,
+		r := &readyChecks{journal: journalHealth{tc.journal}, failing: func() []registration.Failing { return tc.failing }, recovered: func() registration.RecoverStats { return tc.recovered }, status: func() registration.Status { return tc.status }, interval: tc.interval,
 			now: func() time.Time { return now }, started: ago(tc.started)}
 		var failed []string
 		for _, c := range r.checks(t.Context()) {

@@ -144,7 +144,7 @@ func (s *service) compose(ctx context.Context) error {
 	s.rotation.idle.Store(cfg.HookSecretPrevious.Empty())
 	s.ready = &readyChecks{
 		journal: s.journal, status: s.registered, consumers: s.consumers, interval: cfg.ReconcileInterval,
-		failing: s.failing, now: time.Now, started: time.Now(),
+		failing: s.failing, recovered: s.recovered, now: time.Now, started: time.Now(),
 		certificates: s.certificateStates,
 	}
 	if cfg.Clustered() {

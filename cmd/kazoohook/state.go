@@ -28,6 +28,9 @@ func (s *service) registered() registration.Status { return s.overview().Registr
 // failing returns the objects that can't be read from Kazoo.
 func (s *service) failing() []registration.Failing { return s.overview().Resync.Failing }
 
+// recovered returns what was read back from Kazoo's record of failed attempts.
+func (s *service) recovered() registration.RecoverStats { return s.overview().Recover }
+
 // consumers returns the consumers of this process.
 func (s *service) consumers() []*consumer.Consumer {
 	if t := s.leading(); t != nil {
