@@ -134,7 +134,7 @@ func (e *Engine) resyncLoop(ctx context.Context) error {
 			retry.Reset()
 			c.succeeded(started)
 			e.proofs.compared(started, err == nil)
-			e.logResync(report, reason)
+			e.logResync(report, reason, err)
 		}
 		timer.Reset(0)
 	}

@@ -245,11 +245,16 @@ func (e *Engine) judged(ctx context.Context, readAt, unread time.Time) {
 	}
 }
 
-func (e *Engine) logResync(r Report, reason string) {
-	msg := "resync: Kazoo's objects were compared with the snapshot"
+// logResync logs the result of a comparison; part is the error of one that failed for
+// some accounts or types.
+func (e *Engine) logResync(r Report, reason string, part error) {
+	line, msg := e.opts.Log.Info(), "resync: Kazoo's objects were compared with the snapshot"
 	if r.Baseline {
 		msg = "resync: the first listing of (some of) Kazoo's objects is the baseline"
 	}
-	e.opts.Log.Info().Str("reason", reason).Int("listed", r.Listed).Int("deleted", len(r.Deleted)).Int("created", len(r.Created)).
+	if part != nil {
+		line, msg = e.opts.Log.Warn().Err(part), "resync: a part of Kazoo's objects could not be compared with the snapshot, and is tried again"
+	}
+	line.Str("reason", reason).Int("listed", r.Listed).Int("deleted", len(r.Deleted)).Int("created", len(r.Created)).
 		Bool("held_back", r.Held).Msg(msg)
 }

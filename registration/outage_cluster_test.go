@@ -190,6 +190,10 @@ func TestTakeOverAfterAnIncompleteComparison(t *testing.T) {
 				})
 				<-time.After(4 * time.Hour)
 				stop()
+				logged := b.logged.String()
+				if part := strings.Contains(logged, "could not be compared"); part != tc.fails || part == strings.Contains(logged, "were compared") {
+					t.Errorf("log:\n%s", logged)
+				}
 				b.kazoo.set(func() { b.kazoo.usersErr = nil })
 				before := b.kazoo.listings()
 				stop = lead()
