@@ -3,6 +3,8 @@ package cluster
 import (
 	"errors"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // TestServerEndsFirst: a node that carries out an order takes its server away at once,
@@ -21,6 +23,46 @@ func TestServerEndsFirst(t *testing.T) {
 	})
 	if err := n.ending(); !errors.Is(err, ErrRestart) {
 		t.Errorf("it ends with %v", err)
+	}
+}
+
+// TestNodesEndTogether: a node that has stored an order ends when all have, or when it hears
+// no more, but not if the order is withdrawn.
+func TestNodesEndTogether(t *testing.T) {
+	t.Parallel()
+	o := order{Epoch: "e2", Founder: "n1", Anew: true, All: true}
+	stored, held, third := rebuildRequest{Order: o}, rebuildRequest{Order: o, Go: true, Hold: true}, rebuildRequest{Order: o, Go: true}
+	for name, c := range map[string]struct {
+		requests []rebuildRequest
+		after    time.Duration // when it ends; 0: never
+	}{
+		"all have stored it":    {[]rebuildRequest{stored, held, third}, time.Second},
+		"nobody says so":        {[]rebuildRequest{stored, held}, 30 * time.Second},
+		"not all have it":       {[]rebuildRequest{stored}, 0},
+		"it is withdrawn":       {[]rebuildRequest{stored, held, {Order: o, Withdraw: true}}, 0},
+		"of an earlier version": {[]rebuildRequest{stored, third}, time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			synctest.Test(t, func(t *testing.T) {
+				n := &Node{o: Options{Dir: dir, Node: "n1", Size: 3}, ended: make(chan struct{})}
+				for _, r := range c.requests {
+					if err := n.rebuild(r); err != nil {
+						t.Fatal(err)
+					}
+				}
+				begin, after := time.Now(), time.Duration(0)
+				select {
+				case <-n.ended:
+					after = time.Since(begin)
+				case <-time.After(time.Hour):
+				}
+				if after != c.after {
+					t.Errorf("it ends after %s, not %s", after, c.after)
+				}
+			})
+		})
 	}
 }
 

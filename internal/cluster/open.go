@@ -110,7 +110,11 @@ func waiting(err error, connected, size int) error {
 	if connected < quorum(size) {
 		return errors.New(noQuorum(connected, size))
 	}
-	return fmt.Errorf("waiting until the nodes agree who keeps the log: %w", err)
+	lasts := ""
+	if connected >= size { // the servers that keep it may be lost, and those that are here don't know
+		lasts = " (if that takes minutes, run kazoohook cluster rebuild: it leaves a log alone that a quorum may have)"
+	}
+	return fmt.Errorf("waiting until the nodes agree who keeps the log%s: %w", lasts, err)
 }
 
 func noQuorum(connected, size int) string {

@@ -11,12 +11,13 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// rebuildRequest is sent to each node twice: at the first the node stores the order, at
-// the second, when all have it, the node ends, to carry it out. If not all nodes do so,
-// the order is withdrawn.
+// rebuildRequest is sent to each node three times: at the first the node stores the order, at
+// the second, when all have it, that it is carried out, and at the third, when all have stored
+// that, the node ends, to carry it out. If not all nodes answer, the order is withdrawn.
 type rebuildRequest struct {
 	Order    order `json:"order"`
 	Go       bool  `json:"go"`
+	Hold     bool  `json:"hold,omitempty"` // the second: another follows
 	Withdraw bool  `json:"withdraw,omitempty"`
 }
 
@@ -151,19 +152,28 @@ func (n *Node) Rebuild(ctx context.Context) error {
 	return nil
 }
 
-// carryOut tells all nodes to carry an order out. Those that began again before another
+// carryOut tells all nodes to carry an order out. They end together: a node that began again
+// beside servers of the old log would get it from them. Those that began again before another
 // refused have new servers: they give the order back when they are seen.
 func (n *Node) carryOut(ctx context.Context, all []view, o order) error {
 	n.mu.Lock()
 	n.self.Ordered = o.Epoch
 	n.mu.Unlock()
-	err := n.askAll(ctx, all, rebuildRequest{Order: o, Go: true})
+	err := n.askAll(ctx, all, rebuildRequest{Order: o, Go: true, Hold: true})
 	if err != nil {
 		n.mu.Lock()
 		n.self.Ordered, n.withdrawn = "", append(n.withdrawn, o)
 		n.mu.Unlock()
+		return err
 	}
-	return err
+	r := rebuildRequest{Order: o, Go: true}
+	data, err := json.Marshal(r)
+	for _, v := range all {
+		if v.Server != n.id.server() && err == nil { // without an answer: a node that doesn't get it ends later
+			_ = n.embedded.app.Publish(nodeSubject(v.Server, "rebuild"), data)
+		}
+	}
+	return errors.Join(err, n.rebuild(r))
 }
 
 // withdrawFrom withdraws an order from a node that carries it out although not all do.
@@ -235,8 +245,9 @@ func (n *Node) answerRebuild(_ context.Context, m *nats.Msg) {
 	}
 }
 
-// rebuild stores an order, and at the second request also that it is carried out. Then it
-// ends the node a second later, so that the answer is sent first. The server ends at once,
+// rebuild stores an order, and at the second request also that it is carried out. At the
+// third it ends the node a second later, so that what it sends before arrives; without it, as
+// the node that asks may be lost, when all requests have had their time. The server ends at once,
 // on all nodes at about the same time: one that is still up while the service stops would
 // give the old log to those that have begun again.
 func (n *Node) rebuild(r rebuildRequest) error {
@@ -244,10 +255,22 @@ func (n *Node) rebuild(r rebuildRequest) error {
 		return n.dropOrder(r.Order.Epoch)
 	}
 	r.Order.Go = r.Go
-	if err := r.Order.write(n.o.dir()); err != nil || !r.Go {
-		return err
+	if stored, err := readOrder(n.o.dir()); err != nil || stored != r.Order { // a slow disk must not delay the third
+		if err := r.Order.write(n.o.dir()); err != nil {
+			return err
+		}
 	}
-	time.AfterFunc(time.Second, func() {
+	if !r.Go {
+		return nil
+	}
+	wait := time.Second
+	if r.Hold {
+		wait = time.Duration(n.o.Size) * copyWait
+	}
+	time.AfterFunc(wait, func() {
+		if o, err := readOrder(n.o.dir()); err == nil && o.Epoch != r.Order.Epoch { // it was withdrawn
+			return
+		}
 		n.fail(fmt.Errorf("%w: the cluster's log is made anew", ErrRestart))
 		if n.embedded != nil {
 			n.embedded.server.Shutdown()

@@ -177,8 +177,8 @@ func TestRebuildFails(t *testing.T) {
 		}
 		return nil
 	})
-	first := c.all[0]
-	first.anew()
+	first := c.all[0] // it begins again although it was not told so
+	first.stop()
 	first.begin()
 	first.opening(StateLost, "is gone")
 	if o, err := readOrder(first.o.dir()); err != nil || o.Epoch != "" {
