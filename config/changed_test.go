@@ -51,6 +51,9 @@ func TestChanged(t *testing.T) {
 	if got := given.Changed(one); got != nil {
 		t.Errorf("without a hook secret: %q", got)
 	}
+	if !given.DropsHookSecret(one) || given.DropsHookSecret(given) || one.DropsHookSecret(given) || one.DropsHookSecret(one) {
+		t.Error("a hook secret that is given no more is not noticed")
+	}
 	other := *one
 	other.KazooPassword = NewSecret("another")
 	if got := one.Changed(&other); !slices.Equal(got, []string{"KAZOO_PASSWORD"}) {

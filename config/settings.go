@@ -45,6 +45,13 @@ func (c *Config) Changed(other *Config) (names []string) {
 	return names
 }
 
+// DropsHookSecret reports whether c was given a hook secret and other is not, so that a
+// start with other would take the one in the data directory.
+func (c *Config) DropsHookSecret(other *Config) bool {
+	_, given := c.origins["HOOK_SECRET"]
+	return given && other.HookSecret.Empty()
+}
+
 // With returns c with the destinations of other and its values of some variables. A hook
 // secret that other doesn't give stays, as in Changed.
 func (c *Config) With(other *Config, variables []string) *Config {

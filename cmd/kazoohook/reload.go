@@ -201,7 +201,11 @@ func (s *service) takeSettings(ctx context.Context, current, next *config.Config
 		n.SetSettings(clusterSettings(s.inUse))
 	}
 	log.Info().Strs("changed", taken).Msg("settings and secrets read again")
-	if fixed := s.inUse.Changed(next); len(fixed) > 0 {
+	fixed := s.inUse.Changed(next)
+	if s.inUse.DropsHookSecret(next) {
+		fixed = append(fixed, "HOOK_SECRET")
+	}
+	if len(fixed) > 0 {
 		log.Warn().Strs("settings", fixed).Msg("settings have changed that can't change while running: restart to apply them")
 	}
 	return nil

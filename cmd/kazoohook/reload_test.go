@@ -84,7 +84,8 @@ func TestReload(t *testing.T) {
 	t.Parallel()
 	p := newReloading(t)
 	const password, one, two = "a-new-password-of-kazoo", "the-first-admin-token", "the-second-admin-token"
-	p.serve("KAZOO_API_KEY=", "KAZOO_USERNAME="+fakekazoo.DefaultUsername, "KAZOO_ACCOUNT_NAME=acme",
+	p.file("config.yaml", "hook_retries: 3\nhook_secret: "+processSecret+"\n")
+	p.serve("HOOK_SECRET=", "KAZOO_API_KEY=", "KAZOO_USERNAME="+fakekazoo.DefaultUsername, "KAZOO_ACCOUNT_NAME=acme",
 		"KAZOO_PASSWORD_FILE="+p.file("password", fakekazoo.DefaultPassword), "ADMIN_TOKEN_FILE="+p.file("token", one))
 	ready := func() bool { return p.get(p.public+"/readyz") == http.StatusOK }
 	admin := func(token string) int {
@@ -120,7 +121,7 @@ func TestReload(t *testing.T) {
 	}
 
 	p.file("config.yaml", "hook_retries: 4\n")
-	p.hangUp(`"settings":["HOOK_RETRIES"]`)
+	p.hangUp(`"settings":["HOOK_RETRIES","HOOK_SECRET"]`) // the start takes another secret
 	p.file("config.yaml", "hook_retries: many\n")
 	p.hangUp("the settings can't be read again: the previous ones stay in use")
 	if _, stderr, code := program(t, nil, "config", "--check", filepath.Join(p.dir, "config.yaml")); code != codeUsage || !strings.Contains(stderr, "HOOK_RETRIES") {
