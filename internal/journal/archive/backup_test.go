@@ -13,6 +13,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"kazoohook/internal/event"
 	"kazoohook/internal/journal"
 	"kazoohook/internal/journal/integrity"
 )
@@ -209,6 +210,9 @@ func TestRestore(t *testing.T) {
 			}
 			if got := follow(t, j); len(got) != n+1 {
 				t.Errorf("%d events", len(got))
+			}
+			if recs, _, err := j.Query(t.Context(), event.Query{Limit: n + 1}); len(recs) != n+1 { // in one go, whatever the gap
+				t.Errorf("%d events in a page, %v", len(recs), err)
 			}
 			if value, err := j.State(t.Context(), "k"); err != nil || value != "v" {
 				t.Errorf("state %q, %v", value, err)
