@@ -124,9 +124,37 @@ func execute(ctx context.Context, args []string, e *env) error {
 	if err != nil {
 		return usageError(err)
 	}
+	if err := emptyValue(parsed); err != nil {
+		return wrongUse(parsed.Selected(), err)
+	}
 	e.file = grammar.File
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	return parsed.Run(e)
+}
+
+// emptyValue refuses an argument or a flag of the command's own that is given without a
+// value, as by a script whose variable is not set: dead --discard --event-id "" would mean
+// all dead letters. A setting may be empty, as in the environment.
+func emptyValue(c *kong.Context) error {
+	for _, p := range c.Path {
+		value, name := p.Positional, ""
+		switch {
+		case p.Flag != nil && p.Flag.Name != "config":
+			value, name = p.Flag.Value, "--"+p.Flag.Name
+		case value != nil:
+			name = value.Summary()
+		default:
+			continue
+		}
+		empty := value.Target.Kind() == reflect.String && value.Target.Len() == 0
+		if list, ok := value.Target.Interface().([]string); ok {
+			empty = len(list) == 0 || slices.Contains(list, "")
+		}
+		if empty {
+			return fmt.Errorf("%s is empty; give a value, or leave it out", name)
+		}
+	}
+	return nil
 }
 
 // helpCmd exists for the list of commands: execute turns it into -h.
@@ -139,12 +167,18 @@ func (*helpCmd) Run() error { return nil }
 
 // usageError adds the command for help.
 func usageError(err error) error {
-	name := "kazoohook"
 	var parse *kong.ParseError
 	if errors.As(err, &parse) {
-		if cmd := parse.Context.Selected(); cmd != nil {
-			name = cmd.FullPath()
-		}
+		return wrongUse(parse.Context.Selected(), err)
+	}
+	return wrongUse(nil, err)
+}
+
+// wrongUse is usageError of a command; nil: of the program.
+func wrongUse(cmd *kong.Node, err error) error {
+	name := "kazoohook"
+	if cmd != nil {
+		name = cmd.FullPath()
 	}
 	return &exitError{code: codeUsage, err: err, hint: fmt.Sprintf("Run %q for help", name+" -h")}
 }

@@ -155,6 +155,36 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
+// TestEmptyValues: a script whose variable is not set gets an error. Without one,
+// dead --discard --event-id "" would end all dead letters.
+func TestEmptyValues(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]string{
+		"dead --discard --event-id=":         "--event-id is empty",
+		"dead --discard --destination=":      "--destination is empty",
+		"destinations --pause=":              "--pause is empty",
+		"config --check=":                    "--check is empty",
+		"events --event=user.* --account=":   "--account is empty",
+		"redeliver --destination=x --event=": "--event is empty",
+		"backup ''":                          "<file> is empty",
+	} {
+		list := strings.Fields(strings.ReplaceAll(args, "''", "E"))
+		for i, arg := range list {
+			if arg == "E" {
+				list[i] = ""
+			}
+		}
+		stdout, stderr, code := program(t, []string{"ADMIN_ADDR=off", "DATA_DIR=" + t.TempDir()}, list...)
+		if code != codeUsage || stdout != "" || !strings.Contains(stderr, want) || !strings.Contains(stderr, "kazoohook "+list[0]+" -h") {
+			t.Errorf("%s: code %d, %q %q", args, code, stdout, stderr)
+		}
+	}
+	// A setting may be empty, as in the environment.
+	if _, stderr, code := program(t, []string{"ADMIN_ADDR=off"}, "config", "--config=", "--hook-name="); code != codeUsage || strings.Contains(stderr, "is empty") {
+		t.Errorf("code %d, %q", code, stderr)
+	}
+}
+
 // errWriter is a standard output that can't be written.
 type errWriter struct{}
 
