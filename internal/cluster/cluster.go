@@ -64,13 +64,14 @@ type Node struct {
 	stream   atomic.Pointer[stream]
 	election *election
 
-	acked   atomic.Uint64 // newest position that any node is known to have had, in the journal's epoch
-	calls   atomic.Uint64 // of Publish
-	synced  atomic.Uint64 // position up to which everything is applied and on disk
-	lost    atomic.Bool   // the log that was followed can't be found, or ends too early for this node
-	cut     atomic.Bool   // the log lacks what a node has had: cut.go
-	differs time.Time     // since when this leader's settings differ from the cluster's; only lookAround uses it
-	off     int           // seconds for which the server hasn't written; only remember uses it
+	acked   atomic.Uint64        // newest position that any node is known to have had, in the journal's epoch
+	calls   atomic.Uint64        // of Publish
+	synced  atomic.Uint64        // position up to which everything is applied and on disk
+	lost    atomic.Bool          // the log that was followed can't be found, or ends too early for this node
+	cut     atomic.Bool          // the log lacks what a node has had: cut.go
+	differs time.Time            // since when this leader's settings differ from the cluster's; only lookAround uses it
+	strayed map[string]time.Time // since when servers are strays for this leader, by peerID; only lookAround uses it
+	off     int                  // seconds for which the server hasn't written; only remember uses it
 
 	work  sync.WaitGroup
 	stop  context.CancelFunc
@@ -97,7 +98,7 @@ type Node struct {
 // waits for the other nodes. The node works until Close.
 func Start(ctx context.Context, o Options) (*Node, error) {
 	n := &Node{o: o, state: StateWaiting, ended: make(chan struct{}), peers: newRegistry(time.Now), links: &links{},
-		settings: hashed(o.Settings), handlers: map[string]Handler{}}
+		settings: hashed(o.Settings), handlers: map[string]Handler{}, strayed: map[string]time.Time{}}
 	n.election = newElection(o.Node, monotonic())
 	n.copies = newDonor(n)
 	if err := n.load(ctx); err != nil {

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"testing"
+	"time"
 )
 
 // TestLeftovers: a node that joins takes over the votes of its own earlier directories, and,
@@ -62,11 +63,11 @@ func TestLeftovers(t *testing.T) {
 	}
 }
 
-// TestStrays: once all places are taken by servers that are connected, a vote of any other is
-// taken away, unless it is a member's or one about the stream.
+// TestStrays: once all places are taken by servers that are connected, any other is a stray,
+// unless it is a member's.
 func TestStrays(t *testing.T) {
 	t.Parallel()
-	const a, b, c, stray, voter, joins = "n1.aaaaaaaaaa", "n2.bbbbbbbbbb", "n3.cccccccccc", "host.dddddddddd", "n4.eeeeeeeeee", "n5.ffffffffff"
+	const a, b, c, stray, joins = "n1.aaaaaaaaaa", "n2.bbbbbbbbbb", "n3.cccccccccc", "host.dddddddddd", "n5.ffffffffff"
 	three := map[string]string{"n1": a, "n2": b, "n3": c}
 	for name, test := range map[string]struct {
 		known map[string]string
@@ -81,7 +82,7 @@ func TestStrays(t *testing.T) {
 		"one was removed, another joins":   {map[string]string{"n1": a, "n2": b}, []string{a, b, joins}, true},
 	} {
 		group, alive := map[string]string{}, map[string]view{}
-		for _, server := range append(slices.Collect(maps.Values(test.known)), stray, voter) {
+		for _, server := range append(slices.Collect(maps.Values(test.known)), stray) {
 			group[peerID(server)] = server
 		}
 		for _, server := range test.alive {
@@ -91,8 +92,30 @@ func TestStrays(t *testing.T) {
 		if test.lost {
 			want = []string{peerID(stray)}
 		}
-		if got := strays(3, test.known, group, map[string]vote{peerID(voter): {}}, alive); !slices.Equal(got, want) {
+		if got := strays(3, test.known, group, alive); !slices.Equal(got, want) {
 			t.Errorf("%s: %q, not %q", name, got, want)
+		}
+	}
+}
+
+// TestStraysLast: a server that begins is in the group before it is seen. Only what stays a
+// stray loses its vote.
+func TestStraysLast(t *testing.T) {
+	t.Parallel()
+	since, begin := map[string]time.Time{}, time.Now()
+	for _, c := range []struct {
+		after  time.Duration
+		strays []string
+		want   []string
+	}{
+		{0, []string{"begins", "stays"}, nil},
+		{strayAfter - time.Second, []string{"begins", "stays"}, nil},
+		{strayAfter - time.Millisecond, []string{"stays"}, nil},
+		{strayAfter, []string{"begins", "stays"}, []string{"stays"}},
+		{2 * strayAfter, []string{"begins"}, []string{"begins"}},
+	} {
+		if got := lasting(since, c.strays, begin.Add(c.after)); !slices.Equal(got, c.want) {
+			t.Errorf("after %s: %q, not %q", c.after, got, c.want)
 		}
 	}
 }

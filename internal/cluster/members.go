@@ -204,7 +204,7 @@ func leftovers(size int, v view, known map[string]string, votes map[string]vote,
 // that joins can be, because all places are taken by servers that are connected. They were
 // started by mistake, or were lost before they had a vote about the stream. Each would count
 // for the quorum of the servers that keep the streams' settings.
-func strays(size int, known, group map[string]string, votes map[string]vote, alive map[string]view) (lost []string) {
+func strays(size int, known, group map[string]string, alive map[string]view) (lost []string) {
 	place := map[string]bool{}
 	for server := range alive {
 		place[peerID(server)] = true
@@ -216,7 +216,7 @@ func strays(size int, known, group map[string]string, votes map[string]vote, ali
 		place[peerID(server)] = true
 	}
 	for peer := range group {
-		if _, has := votes[peer]; !has && !place[peer] {
+		if !place[peer] {
 			lost = append(lost, peer)
 		}
 	}
@@ -224,18 +224,40 @@ func strays(size int, known, group map[string]string, votes map[string]vote, ali
 	return lost
 }
 
+// strayAfter is how long a server must be a stray before its vote is taken away: much longer
+// than a node that begins needs until it is seen.
+const strayAfter = time.Minute
+
+// lasting returns the strays that have been so for strayAfter. since has the time at which
+// each was first seen as one.
+func lasting(since map[string]time.Time, strays []string, now time.Time) (list []string) {
+	maps.DeleteFunc(since, func(peer string, _ time.Time) bool { return !slices.Contains(strays, peer) })
+	for _, peer := range strays {
+		if at, ok := since[peer]; !ok {
+			since[peer] = now
+		} else if now.Sub(at) >= strayAfter {
+			list = append(list, peer)
+		}
+	}
+	return list
+}
+
 // evictStrays takes the votes of strays away: two of them and a lost node, and no other could
 // take its place.
 func (n *Node) evictStrays(ctx context.Context, j *journal.Journal) {
 	known, group, alive := members(j.Cluster()), n.embedded.group(), n.peers.alive()
-	if len(strays(n.o.Size, known, group, nil, alive)) == 0 {
+	long := lasting(n.strayed, strays(n.o.Size, known, group, alive), time.Now())
+	if len(long) == 0 {
 		return
 	}
 	votes, err := n.stream.Load().votes(ctx)
 	if err != nil {
 		return // try again in the next round
 	}
-	for _, peer := range strays(n.o.Size, known, group, votes, alive) {
+	for _, peer := range long {
+		if _, has := votes[peer]; has {
+			continue
+		}
 		if err := n.evictWithin(ctx, peer); err != nil {
 			n.o.Log.Debug().Err(err).Str("server", group[peer]).Msg("the vote of a server that is no member can't be removed yet")
 			return

@@ -143,6 +143,8 @@ func (n *Node) lookAround(ctx context.Context, j *journal.Journal) error {
 		n.compareSettings(ctx, j)
 		if n.Leads() {
 			n.lead(ctx, j, since, round)
+		} else {
+			clear(n.strayed)
 		}
 		pause(ctx, time.Second)
 		if ctx.Err() != nil {
