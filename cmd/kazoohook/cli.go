@@ -137,7 +137,8 @@ func execute(ctx context.Context, args []string, e *env) error {
 // all dead letters. A setting may be empty, as in the environment.
 func emptyValue(c *kong.Context) error {
 	for _, p := range c.Path {
-		value, name := p.Positional, ""
+		value := p.Positional
+		var name string
 		switch {
 		case p.Flag != nil && p.Flag.Name != "config":
 			value, name = p.Flag.Value, "--"+p.Flag.Name

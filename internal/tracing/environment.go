@@ -97,7 +97,7 @@ func Problems(getenv func(string) string) (problems []string) {
 		}
 	})
 	given(slices.Concat(otlp("CERTIFICATE"), otlp("CLIENT_CERTIFICATE"), otlp("CLIENT_KEY")), func(n, v string) {
-		switch content, err := os.ReadFile(v); { //nolint:gosec // the operator names it
+		switch content, err := os.ReadFile(v); {
 		case err != nil:
 			say(n, v, "can't be read: %v", errors.Unwrap(err))
 		case !strings.HasSuffix(n, "_KEY") && !x509.NewCertPool().AppendCertsFromPEM(content):
