@@ -26,8 +26,8 @@ type measurer struct {
 	report   Report
 }
 
-// patience is how long what must happen may take: a machine may be busy.
-const patience = 3 * time.Minute
+// waitLimit is how long what must happen may take: a machine may be busy.
+const waitLimit = 3 * time.Minute
 
 // Run measures the parts that o asks for.
 func Run(ctx context.Context, o Options) (_ *Report, err error) {

@@ -102,7 +102,7 @@ func (m *measurer) stream(ctx context.Context, p *program) error {
 	if _, err := openLoop(ctx, p.public, 4, 1000, m.o.Span, &m.next); err != nil {
 		return err
 	}
-	for left, end := m.o.Streams, time.Now().Add(patience); left > 0; {
+	for left, end := m.o.Streams, time.Now().Add(waitLimit); left > 0; {
 		select {
 		case err := <-seen:
 			if err != nil {

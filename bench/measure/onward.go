@@ -183,7 +183,7 @@ func deliverAll(ctx context.Context, j *journal.Journal, name, url string, c int
 			return nil
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(2 * patience):
+		case <-time.After(2 * waitLimit):
 			return fmt.Errorf("only %d of %d events were delivered", done.Load(), events)
 		}
 	})
@@ -227,7 +227,7 @@ func (m *measurer) delay(ctx context.Context, j *journal.Journal, name, url stri
 			}
 			j.Acknowledged(rec, a, true)
 		}
-		for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		for end := time.Now().Add(waitLimit); time.Now().Before(end); time.Sleep(time.Millisecond) {
 			mu.Lock()
 			got := len(times)
 			mu.Unlock()
@@ -235,7 +235,7 @@ func (m *measurer) delay(ctx context.Context, j *journal.Journal, name, url stri
 				return nil
 			}
 		}
-		return errors.New("not every event was delivered within " + patience.String())
+		return errors.New("not every event was delivered within " + waitLimit.String())
 	})
 	if err != nil {
 		return r, err

@@ -83,7 +83,7 @@ func (m *measurer) withProgram(ctx context.Context, data string, do func(*progra
 
 // awaitFirst sends requests until one is answered 200.
 func (p *program) awaitFirst(ctx context.Context, next *serial) error {
-	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(waitLimit); ; time.Sleep(time.Millisecond) {
 		_, err := senders(ctx, p.public, 1, func(s *sender) ([]time.Duration, error) {
 			return make([]time.Duration, 1), s.send(next.Add(1))
 		})
@@ -91,7 +91,7 @@ func (p *program) awaitFirst(ctx context.Context, next *serial) error {
 			return nil
 		}
 		if time.Now().After(end) {
-			return fmt.Errorf("the receiver took no request within %s: %w", patience, err)
+			return fmt.Errorf("the receiver took no request within %s: %w", waitLimit, err)
 		}
 	}
 }
@@ -117,7 +117,7 @@ func (p *program) awaitListening(out io.Reader) error {
 }
 
 func (p *program) awaitReady(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, waitLimit)
 	defer cancel()
 	for {
 		body, err := fetch(ctx, "http://"+p.public+"/readyz", io.Discard)

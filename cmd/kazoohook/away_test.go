@@ -96,7 +96,7 @@ func TestDefaultTimeouts(t *testing.T) {
 	}
 }
 
-// TestAdviceAboutSilence: who got no answer in time is not told to look at the login.
+// TestAdviceAboutSilence: if Kazoo gave no answer in time, the advice is not to look at the login.
 func TestAdviceAboutSilence(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {

@@ -240,7 +240,7 @@ func TestLogOfThreeNodes(t *testing.T) {
 	for _, n := range []*Node{back, nodes[2]} { // neither lost what two nodes had acknowledged
 		readUntil(t, n, 1, func(e []string) bool { return slices.Contains(e, "two of three") })
 	}
-	for range 2 { // a repetition by the caller, when the earlier entry is known
+	for range 2 { // the caller tries again, and the earlier entry is known
 		eventually(t, "acknowledgement of the same again", func() error {
 			_, err := back.Publish(t.Context(), "again", []byte("again"))
 			return err

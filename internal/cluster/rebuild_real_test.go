@@ -177,7 +177,7 @@ func TestRebuildFails(t *testing.T) {
 		}
 		return nil
 	})
-	first := c.all[0] // it begins again although it was not told so
+	first := c.all[0] // it begins again although nobody asked it to
 	first.stop()
 	first.begin()
 	first.opening(StateLost, "is gone")
