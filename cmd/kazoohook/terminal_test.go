@@ -215,8 +215,10 @@ func TestWrongArguments(t *testing.T) {
 		"healthcheck --timeout 0s":                      `--timeout: 0s is too short`,
 		"healthcheck --timeout soon":                    `--timeout: "soon" is wrong; use a duration like `,
 		"demo --for=-1s":                                `--for: -1s is too short`,
-		"replay --consumer= --from 1":                   `--consumer "" is wrong; use the name of a consumer`,
-		"redeliver --destination= --dead":               `--destination "" is wrong; use the name of a destination`,
+		"events --source nope":                          `--source "nope" is wrong`,
+		"events --object=a,b --limit=-1":                `--limit "-1" is wrong`,
+		"replay --consumer= --from 1":                   `--consumer is empty; give a value`,
+		"redeliver --destination= --dead":               `--destination is empty; give a value`,
 	} {
 		stdout, stderr, code := program(t, environ, strings.Fields(args)...)
 		if code != codeUsage || stdout != "" || !strings.Contains(stderr, "kazoohook: "+want) || strings.ContainsAny(stderr, "{}") {
